@@ -1,0 +1,83 @@
+//===- ChipInfo.cpp - Questions about chips -------------------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Target/ChipInfo.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include <algorithm>
+
+using namespace kvq;
+
+namespace {
+
+/// A row as llvm-tblgen writes it.
+struct ChipRow {
+  const char *name;
+  const char *backend;
+  const char *features;
+  bool fnuz;
+  uint8_t nativeStore, nativeLoad, waveSize, maxAccessBytes;
+  const char *family;
+};
+
+#define GET_ChipTable_DECL
+#define GET_ChipTable_IMPL
+#include "kvq/Target/Chips.inc"
+
+/// The generated rows are in the order of their records' names; people expect
+/// sm_89 before sm_100, so sort by vendor and number.
+llvm::SmallVector<ChipInfo> sortedChips() {
+  llvm::SmallVector<ChipInfo> chips;
+  for (const ChipRow &row : ChipTable) {
+    llvm::StringRef backendName(row.backend);
+    Backend backend = backendName == "NVVM"    ? Backend::NVVM
+                      : backendName == "ROCDL" ? Backend::ROCDL
+                                               : Backend::Host;
+    chips.push_back({row.name, row.family, backend, row.features, row.fnuz, row.waveSize,
+                     row.maxAccessBytes, row.nativeStore, row.nativeLoad});
+  }
+  llvm::sort(chips, [](const ChipInfo &a, const ChipInfo &b) {
+    if (a.backend != b.backend)
+      return a.backend < b.backend;
+    return a.name.compare_numeric(b.name) < 0;
+  });
+  return chips;
+}
+
+} // namespace
+
+llvm::ArrayRef<ChipInfo> kvq::allChips() {
+  static const llvm::SmallVector<ChipInfo> chips = sortedChips();
+  return chips;
+}
+
+const ChipInfo *kvq::findChip(llvm::StringRef name) {
+  auto it = llvm::find_if(allChips(), [&](const ChipInfo &chip) { return chip.name == name; });
+  return it == allChips().end() ? nullptr : &*it;
+}
+
+llvm::Expected<const ChipInfo *> kvq::lookUpChip(llvm::StringRef name) {
+  if (const ChipInfo *chip = findChip(name))
+    return chip;
+  std::string known = llvm::join(
+      llvm::map_range(allChips(), [](const ChipInfo &chip) { return "'" + chip.name.str() + "'"; }),
+      ", ");
+  return llvm::createStringError("unknown chip '" + name + "'; known chips are " + known);
+}
+
+std::optional<Fp8Format> kvq::cacheFormat(KVCacheDtype dtype, bool fnuz) {
+  switch (dtype) {
+  case KVCacheDtype::Auto:
+    return std::nullopt;
+  case KVCacheDtype::Fp8:
+  case KVCacheDtype::Fp8E4M3:
+    return fnuz ? Fp8Format::E4M3FNUZ : Fp8Format::E4M3FN;
+  case KVCacheDtype::Fp8E5M2:
+    return fnuz ? Fp8Format::E5M2FNUZ : Fp8Format::E5M2;
+  }
+  return std::nullopt;
+}
