@@ -63,3 +63,58 @@ function(kvq_add_tool name)
     set_property(GLOBAL APPEND PROPERTY KVQ_TOOLS ${name})
   endif()
 endfunction()
+
+# kvq_add_unittest(Name SOURCES... LINK targets...): a gtest program, one CTest test per case.
+function(kvq_add_unittest name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test/Unit")
+  target_link_libraries(${name} PRIVATE kvq_options ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  add_dependencies(${name} kvq-headers)
+  # At test time: to ask a program for its cases while it is being built needs the sanitizers' options in the builder's environment.
+  gtest_discover_tests(${name} TEST_PREFIX "Unit/" DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit ENVIRONMENT "${KVQ_TEST_ENVIRONMENT}")
+endfunction()
+
+# kvq_add_lit_suite(Folder): the lit tests of test/Folder as the CTest test lit/Folder, whose result file counts them one by one.
+function(kvq_add_lit_suite folder)
+  add_test(NAME "lit/${folder}"
+    COMMAND ${KVQ_LIT} -v -j1 --skip-test-time-recording --xunit-xml-output "${KVQ_TEST_RESULTS}/lit-${folder}.xml" "${PROJECT_BINARY_DIR}/test/${folder}")
+  set_tests_properties("lit/${folder}" PROPERTIES LABELS lit ENVIRONMENT "${KVQ_TEST_ENVIRONMENT}")
+endfunction()
+
+# kvq_add_pytest(Name FILE): a file of pytest cases as the CTest test pytest/Name, whose result file counts them one by one.
+function(kvq_add_pytest name file)
+  add_test(NAME "pytest/${name}"
+    COMMAND "${KVQ_PYTHON}" -m pytest -q -rs --color=no -p no:cacheprovider "--rootdir=${PROJECT_SOURCE_DIR}/test"
+            "--junitxml=${KVQ_TEST_RESULTS}/pytest-${name}.xml" "${file}")
+  set_tests_properties("pytest/${name}" PROPERTIES LABELS pytest ENVIRONMENT
+    "${KVQ_TEST_ENVIRONMENT};PYTHONDONTWRITEBYTECODE=1;KVQ_BUILD_DIR=${PROJECT_BINARY_DIR};KVQ_LLVM_TOOLS_DIR=${LLVM_TOOLS_BINARY_DIR};KVQ_PTXAS=${KVQ_PTXAS};KVQ_NVDISASM=${KVQ_NVDISASM}")
+endfunction()
+
+# kvq_doc(Name COMMAND... DEPENDS files...): docs/reference/Name.md from what COMMAND writes into its argument `-o FILE`. The target kvq-docs
+# writes the page into the source tree, and the CTest test docs/Name fails where the committed page differs.
+function(kvq_doc name)
+  cmake_parse_arguments(ARG "" "" "COMMAND;DEPENDS" ${ARGN})
+  set(made "${PROJECT_BINARY_DIR}/docs/reference/${name}.md")
+  set(committed "${PROJECT_SOURCE_DIR}/docs/reference/${name}.md")
+  file(MAKE_DIRECTORY "${PROJECT_BINARY_DIR}/docs/reference")
+  add_custom_command(OUTPUT "${made}" COMMAND ${ARG_COMMAND} -o "${made}" DEPENDS ${ARG_DEPENDS} VERBATIM COMMENT "docs/reference/${name}.md")
+  add_custom_target("generate-docs-${name}" ALL DEPENDS "${made}")
+  if(NOT TARGET kvq-docs)
+    add_custom_target(kvq-docs COMMENT "Writing docs/reference")
+  endif()
+  add_custom_target("kvq-docs-${name}" COMMAND "${CMAKE_COMMAND}" -E copy_if_different "${made}" "${committed}" DEPENDS "generate-docs-${name}")
+  add_dependencies(kvq-docs "kvq-docs-${name}")
+  if(KVQ_INCLUDE_TESTS)
+    add_test(NAME "docs/${name}" COMMAND "${CMAKE_COMMAND}" -E compare_files --ignore-eol "${made}" "${committed}")
+    set_tests_properties("docs/${name}" PROPERTIES LABELS docs)
+  endif()
+endfunction()
+
+# kvq_tablegen_doc(Name TABLEGEN TD ARGS...): docs/reference/Name.md from TD, a file of include/kvq.
+function(kvq_tablegen_doc name tablegen td)
+  file(GLOB_RECURSE inputs CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/include/kvq/*.td")
+  list(TRANSFORM MLIR_INCLUDE_DIRS PREPEND "-I" OUTPUT_VARIABLE includes)
+  kvq_doc(${name} COMMAND "${tablegen}" ${ARGN} ${includes} "-I${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/include/kvq/${td}"
+    DEPENDS ${inputs})
+endfunction()
