@@ -24,12 +24,11 @@ find_program(KVQ_PTXAS ptxas HINTS ${kvq_cuda_hints} DOC "CUDA's assembler, for 
 find_program(KVQ_NVDISASM nvdisasm HINTS ${kvq_cuda_hints} DOC "CUDA's disassembler, for tests of SASS")
 
 # Only kvq is instrumented, LLVM's shared libraries are not. LLVM's headers poison the unused part of their allocators' slabs when compiled with
-# AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off. Leaks are not looked for: the libraries keep
-# objects for the process's life that are reachable from their own memory only.
+# AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off.
 set(KVQ_TEST_ENVIRONMENT)
 if(KVQ_SANITIZE)
   list(APPEND KVQ_TEST_ENVIRONMENT
-    "ASAN_OPTIONS=allow_user_poisoning=0:detect_container_overflow=0:detect_leaks=0:strict_string_checks=1:abort_on_error=1"
+    "ASAN_OPTIONS=allow_user_poisoning=0:detect_container_overflow=0:detect_leaks=1:strict_string_checks=1:abort_on_error=1"
     "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
     "ASAN_SYMBOLIZER_PATH=${LLVM_TOOLS_BINARY_DIR}/llvm-symbolizer")
 endif()

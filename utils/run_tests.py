@@ -28,7 +28,7 @@ def outcome(case):
 
 
 def cases(path):
-    """(name, outcome, reason) of each test case of a JUnit file; none where there is no such file or it breaks off."""
+    """(name, class, outcome, reason) of each test case of a JUnit file; none where there is no such file or it breaks off."""
     try:
         root = ElementTree.parse(path).getroot()
     except (OSError, ElementTree.ParseError):
@@ -44,7 +44,8 @@ def results(folder):
         if not inner or (state == "failed" and all(case[2] != "failed" for case in inner)):
             yield name, state, reason
         for case, group, case_state, case_reason in inner:
-            yield f"{name}: {group + '/' if name.startswith('lit/') else ''}{case}", case_state, case_reason
+            path = f"{group.removeprefix('kvq.')}/{case}" if name.startswith("lit/") else case
+            yield f"{name}: {path}", case_state, case_reason
 
 
 def main():

@@ -9,8 +9,7 @@
 
 namespace {
 
-#define KVQ_ENUM_BEGIN(Enum, What)                                                                 \
-  const kvq::Enum values##Enum[] = {
+#define KVQ_ENUM_BEGIN(Enum, What) const kvq::Enum values##Enum[] = {
 #define KVQ_CASE(Enum, Case, Spelling) kvq::Enum::Case,
 #define KVQ_ENUM_END(Enum)                                                                         \
   }                                                                                                \
