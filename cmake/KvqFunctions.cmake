@@ -1,6 +1,9 @@
 # kvq_add_library, kvq_add_tool, kvq_tablegen, kvq_add_unittest: thin wrappers, so that every folder of lib/ reads alike.
 include_guard()
 
+# An installed program finds the shared libraries that it was linked with.
+set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON)
+
 add_custom_target(kvq-headers)
 
 add_library(kvq_options INTERFACE)
