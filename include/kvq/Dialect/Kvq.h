@@ -1,0 +1,89 @@
+//===- Kvq.h - The kvq dialect ----------------------------------*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_DIALECT_KVQ_H
+#define KVQ_DIALECT_KVQ_H
+
+#include "kvq/Dialect/CacheKernel.h"
+#include "kvq/Support/Names.h"
+#include "kvq/Target/ChipInfo.h"
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/Dialect/LLVMIR/LLVMTypes.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+namespace kvq {
+
+/// Parses a word of Names.def; anything else is an error that lists the words.
+template <typename Enum> mlir::FailureOr<Enum> parseName(mlir::AsmParser &parser) {
+  llvm::SMLoc loc = parser.getCurrentLocation();
+  std::string word;
+  if (mlir::failed(parser.parseKeywordOrString(&word)))
+    return mlir::failure();
+  if (std::optional<Enum> value = symbolize<Enum>(word))
+    return *value;
+  parser.emitError(loc) << "expected " << describe<Enum>() << " to be one of " << listNames<Enum>()
+                        << ", but got '" << word << "'";
+  return mlir::failure();
+}
+
+} // namespace kvq
+
+#include "kvq/Dialect/KvqDialect.h.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "kvq/Dialect/KvqAttrs.h.inc"
+
+namespace kvq::detail {
+
+/// Holds what every ScaledOpInterface must: as many entries of arithmetic as
+/// scales.
+mlir::LogicalResult verifyScaledOp(mlir::Operation *op);
+
+} // namespace kvq::detail
+
+#include "kvq/Dialect/KvqInterfaces.h.inc"
+
+namespace kvq {
+
+/// Whether `attr` can be a raw scale: a float32 number, or a dense tensor of at
+/// least one.
+bool isRawScale(mlir::Attribute attr);
+
+} // namespace kvq
+
+#define GET_OP_CLASSES
+#include "kvq/Dialect/KvqOps.h.inc"
+
+namespace kvq {
+
+/// The FP8 format of an MLIR type, if it is one.
+std::optional<Fp8Format> getFp8Format(mlir::Type type);
+
+/// The MLIR type of an FP8 format or a source type.
+mlir::FloatType getType(mlir::MLIRContext *context, Fp8Format format);
+mlir::FloatType getType(mlir::MLIRContext *context, SourceType source);
+
+/// The source type of an MLIR type, if kvq has kernels for it.
+std::optional<SourceType> getSourceType(mlir::Type type);
+
+/// The target of the module that `op` is or lies in: that of the innermost
+/// enclosing op that has one; null if none has.
+TargetAttr getTarget(mlir::Operation *op);
+
+/// The target of `op`, or an error on it that says which pass sets it.
+mlir::FailureOr<TargetAttr> requireTarget(mlir::Operation *op);
+
+} // namespace kvq
+
+#endif // KVQ_DIALECT_KVQ_H

@@ -1,0 +1,202 @@
+//===- KvqAttrs.td - Attributes of the kvq dialect ---------*- tablegen -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_DIALECT_KVQATTRS_TD
+#define KVQ_DIALECT_KVQATTRS_TD
+
+include "kvq/Dialect/KvqDialect.td"
+include "mlir/IR/AttrTypeBase.td"
+
+class Kvq_Attr<string name, string attrMnemonic, list<Trait> traits = []>
+    : AttrDef<Kvq_Dialect, name, traits> {
+  let mnemonic = attrMnemonic;
+}
+
+//===----------------------------------------------------------------------===//
+// Words of kvq/Support/Names.def
+//===----------------------------------------------------------------------===//
+
+// A parameter whose values are the cases of an enumeration of Names.def.
+class Kvq_NameParameter<string enum, string desc> : AttrParameter<"::kvq::" # enum, desc> {
+  let parser = "::kvq::parseName<::kvq::" # enum # ">($_parser)";
+  let printer = "$_printer << ::kvq::stringify($_self)";
+}
+
+// An attribute that is one such word.
+class Kvq_NameAttr<string enum, string attrMnemonic> : Kvq_Attr<enum, attrMnemonic> {
+  let parameters = (ins Kvq_NameParameter<enum, "the word">:$value);
+  let assemblyFormat = "$value";
+  let constBuilderCall = "::kvq::" # enum # "Attr::get($_builder.getContext(), $0)";
+  let convertFromStorage = "$_self.getValue()";
+  let returnType = "::kvq::" # enum;
+}
+
+def Kvq_KVCacheDtypeAttr : Kvq_NameAttr<"KVCacheDtype", "kv_cache_dtype"> {
+  let summary = "an engine's kv_cache_dtype";
+  let description = [{
+    What an engine is told to keep in its cache: `auto` (the source type), `fp8`,
+    `fp8_e4m3` or `fp8_e5m2`. Which FP8 format that is depends on the chip.
+
+    ```mlir
+    kvq.attention @layer index 0 cache fp8_e5m2
+    ```
+  }];
+}
+
+def Kvq_ScaleKindAttr : Kvq_NameAttr<"ScaleKind", "scale_kind"> {
+  let summary = "which of a layer's scales";
+  let description = [{
+    `q`, `k`, `v` or `prob` (the attention probabilities).
+
+    ```mlir
+    kvq.attention @layer index 0 cache fp8
+    %scale = kvq.scale @layer, prob
+    ```
+  }];
+}
+
+def Kvq_BoundsAttr : Kvq_NameAttr<"Bounds", "bounds"> {
+  let summary = "what a kernel does with slots beyond the cache";
+  let description = [{
+    `check` skips them, `count` also counts them, `off` trusts the caller.
+    Negative slots are skipped in all three.
+
+    ```mlir
+    "test.op"() {bounds = #kvq<bounds count>} : () -> ()
+    ```
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Targets, geometry, caches
+//===----------------------------------------------------------------------===//
+
+def Kvq_TargetAttr : Kvq_Attr<"Target", "target"> {
+  let summary = "the chip that a module is compiled for";
+  let description = [{
+    `chip` is a name of the chip table. `fnuz` says whether `fp8` means the fnuz
+    formats; it is the chip's own fact, except on the host, whose kernels can
+    stand in for either kind.
+
+    ```mlir
+    module attributes {kvq.target = #kvq.target<chip = "gfx942", fnuz = true>} {}
+    ```
+  }];
+  let parameters = (ins
+    StringRefParameter<"a name of the chip table">:$chip,
+    DefaultValuedParameter<"bool", "false">:$fnuz);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The chip's row; the verifier has seen to it that there is one.
+    const ::kvq::ChipInfo &getChipInfo() const;
+  }];
+}
+
+def Kvq_GeometryAttr : Kvq_Attr<"Geometry", "geometry"> {
+  let summary = "the sizes of a layer's attention";
+  let description = [{
+    Query heads, KV heads and the elements of a head, before tensor parallelism.
+    For multi-head latent attention `kv_lora_rank` and `qk_rope_head_dim` are the
+    two parts of the one row that a token has.
+
+    ```mlir
+    kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> cache fp8
+    kvq.attention @mla index 1 geometry <heads = 128, kv_heads = 1, head_size = 576,
+        kv_lora_rank = 512, qk_rope_head_dim = 64> cache fp8
+    ```
+  }];
+  let parameters = (ins
+    AttrParameter<"int64_t", "query heads">:$heads,
+    AttrParameter<"int64_t", "heads of K and V">:$kv_heads,
+    AttrParameter<"int64_t", "elements of a head">:$head_size,
+    DefaultValuedParameter<"int64_t", "0">:$kv_lora_rank,
+    DefaultValuedParameter<"int64_t", "0">:$qk_rope_head_dim);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+}
+
+def Kvq_LayoutAttr : Kvq_Attr<"Layout", "layout"> {
+  let summary = "where a row, a head and an element lie inside a block";
+  let description = [{
+    The order in which a block is compact, and so what neighbouring threads
+    touch, as an affine map from (row, head, element) to the block's dimensions,
+    outermost first. The usual layouts have names:
+
+    | name | map |
+    |---|---|
+    | `nhd` | `(n, h, d) -> (n, h, d)` |
+
+    ```mlir
+    "test.op"() {layout = #kvq.layout<nhd>} : () -> ()
+    ```
+  }];
+  let parameters = (ins Kvq_NameParameter<"LayoutKind", "the layout's name">:$kind);
+  let assemblyFormat = "`<` $kind `>`";
+  let extraClassDeclaration = [{
+    /// The map from (row, head, element) to the block's dimensions.
+    ::mlir::AffineMap getMap() const;
+  }];
+}
+
+def Kvq_CacheAttr : Kvq_Attr<"Cache", "cache"> {
+  let summary = "what a cache holds and how";
+  let description = [{
+    The geometry of one tensor-parallel rank's cache of K or V: blocks of
+    `block_size` rows, each of `kv_heads` heads of `head_size` elements of type
+    `element`, arranged by `layout`. `align` is the number of bytes that pointers
+    and strides are multiples of, as far as a kernel makes use of it.
+
+    ```mlir
+    "test.op"() {cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16,
+                                    kv_heads = 8, head_size = 128>} : () -> ()
+    ```
+  }];
+  let parameters = (ins
+    AttrParameter<"::kvq::LayoutAttr", "the order inside a block">:$layout,
+    AttrParameter<"::mlir::Type", "an FP8 type, or bf16, f16, f32">:$element,
+    AttrParameter<"int64_t", "rows of a block">:$block_size,
+    AttrParameter<"int64_t", "heads of a row">:$kv_heads,
+    AttrParameter<"int64_t", "elements of a head">:$head_size,
+    DefaultValuedParameter<"int64_t", "16">:$align);
+  let assemblyFormat = "`<` struct(params) `>`";
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The FP8 format of `element`, if it is one.
+    ::std::optional<::kvq::Fp8Format> getFp8Format() const;
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Arithmetic
+//===----------------------------------------------------------------------===//
+
+def Kvq_ArithmeticAttr : Kvq_Attr<"Arithmetic", "arithmetic"> {
+  let summary = "the arithmetic chosen for a constant scale, and what showed it right";
+  let description = [{
+    Written by `kvq-fold-scales`. `none` leaves the value alone, `multiply(a)` is
+    x·a, `two_step(a, b)` is fma(x, a, x·b), `divide(a)` is x / a, all in float32.
+    `tried` counts the inputs that were put through the arithmetic and the
+    reference; with `by switch_points` it counts the evaluations that found all
+    switch points.
+
+    ```mlir
+    "test.op"() {a = #kvq.arithmetic<multiply(4.0), tried 65536>,
+                 b = #kvq.arithmetic<two_step(43.4587822, 1.06581410e-14), tried 4012 by switch_points>}
+        : () -> ()
+    ```
+  }];
+  let parameters = (ins
+    Kvq_NameParameter<"Method", "what is computed">:$method,
+    APFloatParameter<"the first constant, float32">:$a,
+    APFloatParameter<"the second constant, float32">:$b,
+    AttrParameter<"uint64_t", "how many inputs were tried">:$tried,
+    AttrParameter<"bool", "whether switch points were compared">:$by_switch_points);
+  let hasCustomAssemblyFormat = 1;
+}
+
+#endif // KVQ_DIALECT_KVQATTRS_TD

@@ -1,0 +1,69 @@
+//===- KvqElementOps.td - Element-wise ops -----------------*- tablegen -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_DIALECT_KVQELEMENTOPS_TD
+#define KVQ_DIALECT_KVQELEMENTOPS_TD
+
+include "kvq/Dialect/KvqInterfaces.td"
+include "kvq/Dialect/KvqModelOps.td"
+
+// The FP8 types that a cache can hold, and the types on the other side.
+def Kvq_Fp8 : AnyTypeOf<[F8E4M3FN, F8E4M3FNUZ, F8E5M2, F8E5M2FNUZ]>;
+def Kvq_Wide : AnyTypeOf<[BF16, F16, F32]>;
+
+class Kvq_Like<Type element> : AnyTypeOf<[element, FixedVectorOfAnyRank<[element]>]>;
+
+def Kvq_ArithmeticArrayAttr : TypedArrayAttrBase<Kvq_ArithmeticAttr, "array of arithmetic, one a scale">;
+
+class Kvq_ElementOp<string opMnemonic, Type from, Type to>
+    : Kvq_Op<opMnemonic, [Pure, Elementwise, DeclareOpInterfaceMethods<Kvq_ScaledOpInterface>]> {
+  let arguments = (ins Kvq_Like<from>:$input, F32:$scale,
+                       OptionalAttr<Kvq_ArithmeticArrayAttr>:$arithmetic);
+  let results = (outs Kvq_Like<to>:$result);
+  let assemblyFormat = [{
+    $input `,` $scale (`using` $arithmetic^)? attr-dict `:` type($input) `to` type($result)
+  }];
+}
+
+def Kvq_QuantizeOp : Kvq_ElementOp<"quantize", Kvq_Wide, Kvq_Fp8> {
+  let summary = "divides by a scale and rounds to FP8";
+  let description = [{
+    Each element x of `input` becomes
+
+        saturate(round_to_nearest_even(fl32(fl32(x) / scale)))
+
+    in the result's format: the quotient is rounded correctly to float32; what lies
+    beyond the largest finite value, infinities included, becomes that value with
+    its sign; NaN stays NaN; -0 stays -0 where the format has one. `using` is the
+    arithmetic that folding found to give the same bits.
+
+    ```mlir
+    func.func @quantize(%x: vector<8xbf16>, %scale: f32) -> vector<8xf8E4M3FN> {
+      %q = kvq.quantize %x, %scale : vector<8xbf16> to vector<8xf8E4M3FN>
+      return %q : vector<8xf8E4M3FN>
+    }
+    ```
+  }];
+}
+
+def Kvq_DequantizeOp : Kvq_ElementOp<"dequantize", Kvq_Fp8, Kvq_Wide> {
+  let summary = "widens FP8 and multiplies with a scale";
+  let description = [{
+    Each element c of `input` becomes round_to_nearest_even(fl32(fl32(c) * scale))
+    in the result's type, not saturated. `using` is the arithmetic that folding
+    found to give the same bits.
+
+    ```mlir
+    func.func @dequantize(%c: vector<8xf8E5M2>, %scale: f32) -> vector<8xf16> {
+      %x = kvq.dequantize %c, %scale : vector<8xf8E5M2> to vector<8xf16>
+      return %x : vector<8xf16>
+    }
+    ```
+  }];
+}
+
+#endif // KVQ_DIALECT_KVQELEMENTOPS_TD

@@ -1,0 +1,61 @@
+//===- KvqInterfaces.td - What passes ask of kvq ops -------*- tablegen -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_DIALECT_KVQINTERFACES_TD
+#define KVQ_DIALECT_KVQINTERFACES_TD
+
+include "mlir/IR/OpBase.td"
+
+def Kvq_ScaledOpInterface : OpInterface<"ScaledOpInterface"> {
+  let cppNamespace = "::kvq";
+  let description = [{
+    An op that divides by scales while it quantises, or multiplies with scales
+    while it dequantises. `kvq-fold-scales` decides the arithmetic of each scale
+    and leaves it in the op's `arithmetic`, an array with an entry a scale.
+  }];
+  let methods = [
+    InterfaceMethod<"The operands that are scales, float32.",
+      "::mlir::OperandRange", "getScaleOperands">,
+    InterfaceMethod<"True if values become FP8, false if FP8 becomes values.",
+      "bool", "isQuantizing">,
+    InterfaceMethod<"The element type on the side that is not FP8.",
+      "::mlir::Type", "getWideElementType">,
+    InterfaceMethod<"The element type on the FP8 side.",
+      "::mlir::Type", "getNarrowElementType">,
+    InterfaceMethod<"The arithmetic decided so far; null before folding.",
+      "::mlir::ArrayAttr", "getArithmeticAttr">,
+    InterfaceMethod<"Sets the arithmetic, an ArithmeticAttr a scale.",
+      "void", "setArithmeticAttr", (ins "::mlir::ArrayAttr":$arithmetic)>,
+  ];
+  let verify = "return ::kvq::detail::verifyScaledOp($_op);";
+}
+
+def Kvq_CacheOpInterface : OpInterface<"CacheOpInterface", [Kvq_ScaledOpInterface]> {
+  let cppNamespace = "::kvq";
+  let description = [{
+    An operation on a paged cache, from which a kernel is made. Its kernel's
+    arguments, grid and block are asked here by generation, the manifest, the C
+    header and the launcher alike.
+  }];
+  let methods = [
+    InterfaceMethod<"Which operation it is, in options and manifests.",
+      "::kvq::CacheOpKind", "getKind">,
+    InterfaceMethod<"The cache that it works on.", "::kvq::CacheAttr", "getCache">,
+    InterfaceMethod<"What happens to slots beyond the cache.", "::kvq::Bounds", "getBoundsMode">,
+    InterfaceMethod<[{
+        The kernel's arguments, in their order. All operands but the scales are
+        these arguments, one for one; where scales are arguments too, the operands
+        are what the pointers point to.
+      }],
+      "::llvm::SmallVector<::kvq::KernelArgument>", "getKernelArguments",
+      (ins "::kvq::ScalesMode":$scales)>,
+    InterfaceMethod<"How threads share the work on a GPU.",
+      "::kvq::ThreadMapping", "getThreadMapping">,
+  ];
+}
+
+#endif // KVQ_DIALECT_KVQINTERFACES_TD

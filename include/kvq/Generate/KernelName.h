@@ -1,0 +1,24 @@
+//===- KernelName.h - Symbols of kernels ------------------------*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_GENERATE_KERNELNAME_H
+#define KVQ_GENERATE_KERNELNAME_H
+
+#include "kvq/Dialect/Kvq.h"
+
+namespace kvq {
+
+/// The symbol of a kernel, a C identifier that says all that tells it from
+/// others: operation, layout, types, geometry and the bits of the folded
+/// `scales` (none where they are arguments). Equal kernels have equal names, in
+/// whatever order they are made.
+std::string getKernelName(const CacheKernelSpec &spec, CacheAttr cache, mlir::Type sourceType,
+                          llvm::ArrayRef<mlir::FloatAttr> scales);
+
+} // namespace kvq
+
+#endif // KVQ_GENERATE_KERNELNAME_H

@@ -1,0 +1,35 @@
+//===- ElementOps.cpp - Element-wise ops ----------------------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Dialect/Kvq.h"
+#include "mlir/IR/TypeUtilities.h"
+
+using namespace mlir;
+using namespace kvq;
+
+LogicalResult kvq::detail::verifyScaledOp(Operation *op) {
+  auto scaled = cast<ScaledOpInterface>(op);
+  ArrayAttr arithmetic = scaled.getArithmeticAttr();
+  size_t numScales = scaled.getScaleOperands().size();
+  if (arithmetic && arithmetic.size() != numScales)
+    return op->emitOpError("expected one arithmetic a scale, but got ")
+           << arithmetic.size() << " for " << numScales;
+  return success();
+}
+
+OperandRange QuantizeOp::getScaleOperands() { return getODSOperands(1); }
+bool QuantizeOp::isQuantizing() { return true; }
+Type QuantizeOp::getWideElementType() { return getElementTypeOrSelf(getInput()); }
+Type QuantizeOp::getNarrowElementType() { return getElementTypeOrSelf(getResult()); }
+
+OperandRange DequantizeOp::getScaleOperands() { return getODSOperands(1); }
+bool DequantizeOp::isQuantizing() { return false; }
+Type DequantizeOp::getWideElementType() { return getElementTypeOrSelf(getResult()); }
+Type DequantizeOp::getNarrowElementType() { return getElementTypeOrSelf(getInput()); }
+
+#define GET_OP_CLASSES
+#include "kvq/Dialect/KvqElementOps.cpp.inc"

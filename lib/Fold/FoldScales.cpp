@@ -1,0 +1,134 @@
+//===- FoldScales.cpp - Scales become constants, with proof ---------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Dialect/Kvq.h"
+#include "kvq/Numerics/Proof.h"
+#include "kvq/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/Remarks.h"
+
+namespace kvq {
+#define GEN_PASS_DEF_FOLDSCALESPASS
+#include "kvq/Passes.h.inc"
+} // namespace kvq
+
+using namespace mlir;
+using namespace kvq;
+
+namespace {
+
+struct FoldScales : kvq::impl::FoldScalesPassBase<FoldScales> {
+  using FoldScalesPassBase::FoldScalesPassBase;
+
+  void runOnOperation() override {
+    SymbolTableCollection symbols;
+    WalkResult result = getOperation()->walk([&](ScaleOp scale) {
+      return WalkResult(replaceWithConstant(scale, symbols));
+    });
+    if (result.wasInterrupted())
+      return signalPassFailure();
+    getOperation()->walk([&](ScaledOpInterface op) { chooseArithmetic(op); });
+    eraseLayers();
+    remark::analysis(getOperation()->getLoc(), remarkOptions("folded"))
+        << remark::metric("ScalesFolded", numFolded) << remark::metric("OpsDecided", numDecided)
+        << remark::metric("Proofs", proofs.size());
+  }
+
+private:
+  static remark::RemarkOpts remarkOptions(StringRef name) {
+    return remark::RemarkOpts::name(name).category("kvq-fold-scales");
+  }
+
+  LogicalResult replaceWithConstant(ScaleOp scale, SymbolTableCollection &symbols);
+  void chooseArithmetic(ScaledOpInterface op);
+  void eraseLayers();
+
+  /// The proof for a scale, looked up by all that it depends on, so that equal
+  /// scales of many layers are proved once.
+  const Proof &prove(bool isQuantizing, SourceType source, Fp8Format format, float scale);
+
+  DenseMap<std::pair<unsigned, uint32_t>, Proof> proofs;
+  unsigned numFolded = 0, numDecided = 0;
+};
+
+} // namespace
+
+LogicalResult FoldScales::replaceWithConstant(ScaleOp scale, SymbolTableCollection &symbols) {
+  auto layer = symbols.lookupNearestSymbolFrom<AttentionOp>(scale, scale.getLayerAttr());
+  if (!layer.isResolved())
+    return scale.emitOpError("expected resolved scales; run 'kvq-resolve-scales' first");
+  ScaleKind kind = scale.getKind();
+  if (layer.getCalculateKvScales() && kind != ScaleKind::Prob)
+    return scale.emitOpError("expected a constant scale, but layer '")
+           << layer.getSymName() << "' calculates its scales on the fly";
+  OpBuilder builder(scale);
+  auto constant =
+      arith::ConstantOp::create(builder, scale.getLoc(), layer.getResolvedScale(kind));
+  scale.replaceAllUsesWith(constant.getResult());
+  scale.erase();
+  ++numFolded;
+  return success();
+}
+
+const Proof &FoldScales::prove(bool isQuantizing, SourceType source, Fp8Format format,
+                               float scale) {
+  unsigned kernel =
+      (unsigned(isQuantizing) << 16) | (unsigned(source) << 8) | unsigned(format);
+  uint32_t bits = APFloat(scale).bitcastToAPInt().getZExtValue();
+  auto [it, isNew] = proofs.try_emplace({kernel, bits});
+  if (isNew)
+    it->second =
+        isQuantizing ? proveStore(source, format, scale) : proveLoad(format, source, scale);
+  return it->second;
+}
+
+void FoldScales::chooseArithmetic(ScaledOpInterface op) {
+  std::optional<SourceType> source = kvq::getSourceType(op.getWideElementType());
+  std::optional<Fp8Format> format = getFp8Format(op.getNarrowElementType());
+  if (!source || !format || op.getArithmeticAttr())
+    return;
+  SmallVector<Attribute> chosen;
+  for (Value scale : op.getScaleOperands()) {
+    FloatAttr constant;
+    if (!matchPattern(scale, m_Constant(&constant))) {
+      remark::missed(op->getLoc(), remarkOptions("dynamic-scale"))
+          << remark::reason("the scale is not a constant");
+      return;
+    }
+    float value = constant.getValue().convertToFloat();
+    // A scale that a user wrote need not be positive; the division is always right.
+    if (!(value > 0.0f) || !constant.getValue().isFinite()) {
+      chosen.push_back(ArithmeticAttr::get(
+          &getContext(), op.isQuantizing() ? Method::Divide : Method::Multiply,
+          constant.getValue(), APFloat(0.0f), /*tried=*/0, /*by_switch_points=*/false));
+      continue;
+    }
+    const Proof &proof = prove(op.isQuantizing(), *source, *format, value);
+    chosen.push_back(ArithmeticAttr::get(&getContext(), proof.arithmetic.method,
+                                         APFloat(proof.arithmetic.a), APFloat(proof.arithmetic.b),
+                                         proof.inputsTried, proof.bySwitchPoints));
+    remark::passed(op->getLoc(), remarkOptions("arithmetic"))
+        << "scale" << remark::metric("Scale", value)
+        << remark::metric("Method", stringify(proof.arithmetic.method))
+        << remark::metric("Tried", proof.inputsTried);
+  }
+  op.setArithmeticAttr(ArrayAttr::get(&getContext(), chosen));
+  ++numDecided;
+}
+
+void FoldScales::eraseLayers() {
+  SmallVector<AttentionOp> layers;
+  getOperation()->walk([&](AttentionOp layer) {
+    if (layer.isResolved())
+      layers.push_back(layer);
+  });
+  for (AttentionOp layer : layers)
+    if (SymbolTable::symbolKnownUseEmpty(layer, SymbolTable::getNearestSymbolTable(layer)))
+      layer.erase();
+}

@@ -1,0 +1,264 @@
+//===- LowerCacheOps.cpp - Cache operations become vectors and pointers ---===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Dialect/Kvq.h"
+#include "kvq/Passes.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/GPU/IR/GPUDialect.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+
+namespace kvq {
+#define GEN_PASS_DEF_LOWERCACHEOPSPASS
+#include "kvq/Passes.h.inc"
+} // namespace kvq
+
+using namespace mlir;
+using namespace kvq;
+
+namespace {
+
+/// Builds the body of one cache operation. Integers are i64 unless a name ends
+/// in 32; within a thread block 32 bits hold everything.
+template <typename Op> class CacheOpLowering {
+public:
+  CacheOpLowering(Op op)
+      : op(op), builder(op.getLoc(), op), cache(op.getCache()),
+        mapping(op.getThreadMapping()), unaligned(isOnHost(op)) {}
+
+  void lower() {
+    if (op->template getParentOfType<gpu::GPUFuncOp>())
+      lowerToThreads();
+    else
+      lowerToLoops();
+    op.erase();
+  }
+
+private:
+  static bool isOnHost(Op op) {
+    TargetAttr target = getTarget(op);
+    return target && target.getChipInfo().backend == Backend::Host;
+  }
+
+  void lowerToThreads();
+  void lowerToLoops();
+
+  /// Runs `body` with the slot of `token` if the kernel may touch it. `isFirst`
+  /// (i1, or null for always) tells the one thread that counts bad slots.
+  void forValidSlot(Value token, Value isFirst, llvm::function_ref<void(Value slot)> body);
+
+  /// Moves the elements from `element` of head `head` on, of every cache.
+  void moveVector(Value token, Value slot, Value head, Value element);
+
+  Value constant(int64_t value, unsigned width = 64) {
+    return arith::ConstantOp::create(builder,
+                                     builder.getIntegerAttr(builder.getIntegerType(width), value));
+  }
+  Value add(Value a, Value b) { return arith::AddIOp::create(builder, a, b); }
+  Value mul(Value a, Value b) { return arith::MulIOp::create(builder, a, b); }
+  Value div(Value a, int64_t b) {
+    return arith::DivUIOp::create(builder, a, constant(b, a.getType().getIntOrFloatBitWidth()));
+  }
+  Value rem(Value a, int64_t b) {
+    return arith::RemUIOp::create(builder, a, constant(b, a.getType().getIntOrFloatBitWidth()));
+  }
+  Value compare(arith::CmpIPredicate predicate, Value a, Value b) {
+    return arith::CmpIOp::create(builder, predicate, a, b);
+  }
+  Value extend(Value value32) {
+    return arith::ExtUIOp::create(builder, builder.getI64Type(), value32);
+  }
+  Value indexTo(Type type, Value index) {
+    return arith::IndexCastUIOp::create(builder, type, index);
+  }
+
+  /// The address of element `offset` of an array of `type`.
+  Value address(Value base, Type type, Value offset) {
+    return LLVM::GEPOp::create(builder, base.getType(), type, base,
+                               ArrayRef<LLVM::GEPArg>{LLVM::GEPArg(offset)});
+  }
+
+  /// The integer that holds an element's bits, so that what is copied is never
+  /// interpreted.
+  Type bitsOf(Type element) { return builder.getIntegerType(element.getIntOrFloatBitWidth()); }
+  VectorType vectorOf(Type element) { return VectorType::get({mapping.vectorWidth}, element); }
+  unsigned alignOf(Type element) {
+    return element.getIntOrFloatBitWidth() / 8 * (unaligned ? 1 : mapping.vectorWidth);
+  }
+
+  Value load(Value base, Type element, Value offset) {
+    auto load = LLVM::LoadOp::create(builder, vectorOf(bitsOf(element)),
+                                     address(base, bitsOf(element), offset), alignOf(element));
+    load.setInvariant(true);
+    return arith::BitcastOp::create(builder, vectorOf(element), load);
+  }
+  void store(Value vector, Value base, Type element, Value offset) {
+    Value bits = arith::BitcastOp::create(builder, vectorOf(bitsOf(element)), vector);
+    LLVM::StoreOp::create(builder, bits, address(base, bitsOf(element), offset), alignOf(element));
+  }
+
+  /// The arithmetic of the index-th scale, as the op has it.
+  ArrayAttr arithmeticOf(unsigned index) {
+    ArrayAttr all = op.getArithmeticAttr();
+    return all ? builder.getArrayAttr(all[index]) : ArrayAttr();
+  }
+
+  /// A vector in the other side's type.
+  Value convert(Value vector, unsigned index);
+
+  Op op;
+  ImplicitLocOpBuilder builder;
+  CacheAttr cache;
+  ThreadMapping mapping;
+  bool unaligned;
+};
+
+} // namespace
+
+template <typename Op>
+void CacheOpLowering<Op>::forValidSlot(Value token, Value isFirst,
+                                       llvm::function_ref<void(Value)> body) {
+  Type i64 = builder.getI64Type();
+  auto loaded = LLVM::LoadOp::create(builder, i64, address(op.getSlotMapping(), i64, token),
+                                     /*alignment=*/8);
+  loaded.setInvariant(true);
+  Value slot = loaded;
+  Value isValid;
+  if (op.getBounds() == Bounds::Off) {
+    isValid = compare(arith::CmpIPredicate::sge, slot, constant(0));
+  } else {
+    // As unsigned numbers the negative slots are beyond every cache.
+    Value limit = mul(op.getNumBlocks(), constant(cache.getBlockSize()));
+    isValid = compare(arith::CmpIPredicate::ult, slot, limit);
+    if (op.getBounds() == Bounds::Count) {
+      Value isBeyond = compare(arith::CmpIPredicate::sge, slot, limit);
+      if (isFirst)
+        isBeyond = arith::AndIOp::create(builder, isBeyond, isFirst);
+      auto count = scf::IfOp::create(builder, isBeyond, /*withElseRegion=*/false);
+      OpBuilder::InsertionGuard guard(builder);
+      builder.setInsertionPointToStart(count.thenBlock());
+      LLVM::AtomicRMWOp::create(builder, LLVM::AtomicBinOp::add, op.getOutOfRange(), constant(1),
+                                LLVM::AtomicOrdering::monotonic);
+    }
+  }
+  auto guarded = scf::IfOp::create(builder, isValid, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(builder);
+  builder.setInsertionPointToStart(guarded.thenBlock());
+  body(slot);
+}
+
+template <typename Op> Value CacheOpLowering<Op>::convert(Value vector, unsigned index) {
+  if (!cache.getFp8Format())
+    return vector;
+  Value scale = op.getScales()[index];
+  if (op.isQuantizing())
+    return QuantizeOp::create(builder, vectorOf(cache.getElement()), vector, scale,
+                              arithmeticOf(index));
+  return DequantizeOp::create(builder, vectorOf(op.getSourceType()), vector, scale,
+                              arithmeticOf(index));
+}
+
+template <typename Op>
+void CacheOpLowering<Op>::moveVector(Value token, Value slot, Value head, Value element) {
+  Value block = div(slot, cache.getBlockSize()), row = rem(slot, cache.getBlockSize());
+  Value inRow = add(mul(head, constant(cache.getHeadSize())), element);
+  SmallVector<Value> rowOffsets, cacheOffsets, loaded;
+  constexpr unsigned stridesPerCache = 3;
+  for (unsigned i = 0; i < op.getRows().size(); ++i) {
+    rowOffsets.push_back(add(mul(token, op.getRowStrides()[i]), inRow));
+    ValueRange strides = op.getCacheStrides().slice(i * stridesPerCache, stridesPerCache);
+    Value place = add(mul(block, strides[0]), mul(row, strides[1]));
+    cacheOffsets.push_back(add(add(place, mul(head, strides[2])), element));
+  }
+  // All loads come before the first store, so that they are under way together.
+  bool toCache = op.isQuantizing();
+  for (unsigned i = 0; i < op.getRows().size(); ++i)
+    loaded.push_back(toCache ? load(op.getRows()[i], op.getSourceType(), rowOffsets[i])
+                             : load(op.getCaches()[i], cache.getElement(), cacheOffsets[i]));
+  for (unsigned i = 0; i < op.getRows().size(); ++i) {
+    Value converted = convert(loaded[i], i);
+    if (toCache)
+      store(converted, op.getCaches()[i], cache.getElement(), cacheOffsets[i]);
+    else
+      store(converted, op.getRows()[i], op.getSourceType(), rowOffsets[i]);
+  }
+}
+
+template <typename Op> void CacheOpLowering<Op>::lowerToThreads() {
+  Type i32 = builder.getI32Type();
+  int64_t width = mapping.vectorWidth, vectors = mapping.vectorsPerRow;
+  Value thread32 = indexTo(i32, gpu::ThreadIdOp::create(builder, gpu::Dimension::x));
+  Value token = indexTo(builder.getI64Type(), gpu::BlockIdOp::create(builder, gpu::Dimension::x));
+  Value vector32 = thread32;
+  if (mapping.tokensPerBlock > 1) {
+    vector32 = rem(thread32, vectors);
+    token = add(mul(token, constant(mapping.tokensPerBlock)), extend(div(thread32, vectors)));
+  }
+  Value hasWork = compare(arith::CmpIPredicate::slt, token, op.getNumTokens());
+  int64_t working = mapping.tokensPerBlock * vectors;
+  if (working < mapping.blockSize)
+    hasWork = arith::AndIOp::create(
+        builder, hasWork,
+        compare(arith::CmpIPredicate::ult, thread32, constant(working, 32)));
+  auto guarded = scf::IfOp::create(builder, hasWork, /*withElseRegion=*/false);
+  builder.setInsertionPointToStart(guarded.thenBlock());
+
+  Value isFirst = compare(arith::CmpIPredicate::eq, vector32, constant(0, 32));
+  forValidSlot(token, isFirst, [&](Value slot) {
+    auto move = [&](Value index32) {
+      int64_t perHead = cache.getHeadSize() / width;
+      Value head = extend(div(index32, perHead));
+      Value element = extend(
+          arith::MulIOp::create(builder, rem(index32, perHead), constant(width, 32)));
+      moveVector(token, slot, head, element);
+    };
+    if (working <= mapping.blockSize)
+      return move(vector32);
+    auto loop = scf::ForOp::create(builder, vector32, constant(vectors, 32),
+                                   constant(mapping.blockSize, 32));
+    builder.setInsertionPointToStart(loop.getBody());
+    move(loop.getInductionVar());
+  });
+}
+
+template <typename Op> void CacheOpLowering<Op>::lowerToLoops() {
+  auto openLoop = [&](Value bound, int64_t step) {
+    auto loop = scf::ForOp::create(builder, constant(0), bound, constant(step));
+    builder.setInsertionPointToStart(loop.getBody());
+    return loop.getInductionVar();
+  };
+  Value token = openLoop(op.getNumTokens(), 1);
+  forValidSlot(token, /*isFirst=*/{}, [&](Value slot) {
+    Value head = openLoop(constant(cache.getKvHeads()), 1);
+    Value element = openLoop(constant(cache.getHeadSize()), mapping.vectorWidth);
+    moveVector(token, slot, head, element);
+  });
+}
+
+namespace {
+
+struct LowerCacheOps : kvq::impl::LowerCacheOpsPassBase<LowerCacheOps> {
+  using LowerCacheOpsPassBase::LowerCacheOpsPassBase;
+
+  void runOnOperation() override {
+    WalkResult result = getOperation()->walk([](CacheOpInterface op) -> WalkResult {
+      if (failed(requireTarget(op)))
+        return WalkResult::interrupt();
+      if (auto store = dyn_cast<CacheStoreOp>(*op))
+        CacheOpLowering(store).lower();
+      else
+        CacheOpLowering(cast<CacheLoadOp>(*op)).lower();
+      return WalkResult::advance();
+    });
+    if (result.wasInterrupted())
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,112 @@
+//===- ResolveScales.cpp - Rules applied to layers in IR ------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Resolve/ResolveScales.h"
+#include "kvq/Passes.h"
+#include "mlir/IR/BuiltinOps.h"
+
+namespace kvq {
+#define GEN_PASS_DEF_RESOLVESCALESPASS
+#include "kvq/Passes.h.inc"
+} // namespace kvq
+
+using namespace mlir;
+using namespace kvq;
+
+/// A raw scale as the rules see it: a number, or the first of several.
+static RawScale toRawScale(Attribute attr) {
+  if (auto number = dyn_cast<FloatAttr>(attr))
+    return {number.getValue().convertToFloat(), 1};
+  auto tensor = cast<DenseFPElementsAttr>(attr);
+  return {(*tensor.value_begin<APFloat>()).convertToFloat(), tensor.getNumElements()};
+}
+
+RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz) {
+  RuleInput input;
+  for (ScaleKind kind : allValues<ScaleKind>())
+    if (Attribute scale = layer.getRawScale(kind))
+      input.scales[unsigned(kind)] = toRawScale(scale);
+  input.dtype = layer.getKvCacheDtype();
+  input.calculateKVScales = layer.getCalculateKvScales();
+  input.fnuz = fnuz;
+  return resolveScales(input);
+}
+
+namespace {
+
+struct ResolveScales : kvq::impl::ResolveScalesPassBase<ResolveScales> {
+  using ResolveScalesPassBase::ResolveScalesPassBase;
+
+  void runOnOperation() override {
+    FailureOr<TargetAttr> target = setTarget();
+    if (failed(target))
+      return signalPassFailure();
+    bool failed = false;
+    getOperation().walk([&](AttentionOp layer) { failed |= resolve(layer, *target).failed(); });
+    if (failed)
+      signalPassFailure();
+  }
+
+  /// Gives the module its target, or takes the one that it has.
+  FailureOr<TargetAttr> setTarget() {
+    ModuleOp module = getOperation();
+    auto present = module->getAttrOfType<TargetAttr>(KvqDialect::kTargetAttrName);
+    if (chip.empty()) {
+      if (present && !fnuz)
+        return present;
+      return module.emitError("expected the option 'chip' or a module with the attribute '")
+             << KvqDialect::kTargetAttrName << "'";
+    }
+    const ChipInfo *info = findChip(chip);
+    if (fnuz && info && info->backend != Backend::Host)
+      return module.emitError("expected 'fnuz' with chip 'host' only, but got chip '")
+             << chip.getValue() << "'";
+    auto target = TargetAttr::getChecked([&] { return module.emitError(); }, &getContext(),
+                                         StringRef(chip.getValue()), fnuz || (info && info->fnuz));
+    if (!target)
+      return failure();
+    if (present && present != target)
+      return module.emitError("expected the module's own target ")
+             << present << ", but the options ask for " << target;
+    module->setAttr(KvqDialect::kTargetAttrName, target);
+    return target;
+  }
+
+  /// Applies the rules to one layer and reports what they say.
+  LogicalResult resolve(AttentionOp layer, TargetAttr target) {
+    if (layer.isResolved())
+      return layer.emitOpError("expected unresolved scales, but this layer has been resolved");
+    RuleOutput output = resolveLayer(layer, target.getFnuz());
+    Builder builder(&getContext());
+    for (const RuleText &warning : output.warnings)
+      layer.emitWarning() << warning.text;
+    for (const RuleText &note : output.notes)
+      layer.emitRemark() << note.text << " (rule " << note.rule << ")";
+    if (output.error)
+      return layer.emitError() << output.error->text;
+
+    for (ScaleKind kind : allValues<ScaleKind>())
+      layer.setResolvedScale(kind, builder.getF32FloatAttr(output.scales[unsigned(kind)]));
+    layer.setCalculateKvScales(output.calculateKVScales);
+    if (!output.warnings.empty())
+      layer.setWarningsAttr(appendTexts(layer.getWarningsAttr(), output.warnings));
+    if (!output.notes.empty())
+      layer.setNotesAttr(appendTexts(layer.getNotesAttr(), output.notes));
+    return success();
+  }
+
+  ArrayAttr appendTexts(ArrayAttr present, ArrayRef<RuleText> texts) {
+    SmallVector<Attribute> all;
+    if (present)
+      all.append(present.begin(), present.end());
+    for (const RuleText &text : texts)
+      all.push_back(StringAttr::get(&getContext(), text.text));
+    return ArrayAttr::get(&getContext(), all);
+  }
+};
+
+} // namespace
