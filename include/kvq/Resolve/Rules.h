@@ -7,7 +7,8 @@
 //
 // vLLM's BaseKVCacheMethod.process_weights_after_loading to the letter, its
 // order of tests and its quirks included, as a function from numbers to numbers
-// and texts. docs/rules.md numbers the rules; a Rule names one of them.
+// and texts. docs/rules.md is the page on the rules; their numbers are those of
+// the enumeration Rule, and users see them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,6 +23,28 @@
 #include <vector>
 
 namespace kvq {
+
+/// The rules, in the order in which the function comes to them. A number keeps
+/// its meaning.
+enum Rule : unsigned {
+  RuleAuto = 1,              ///< kv_cache_dtype is `auto`: k and v stay at 1.0
+  RuleCalculated = 2,        ///< k and v are measured at run time: they stay at 1.0
+  RuleKVPerTensor = 3,       ///< a k or v of several numbers is an error
+  RuleKVBothPositive = 4,    ///< k and v as given
+  RuleKVBothNegative = 5,    ///< neither is there: 1.0
+  RuleKNotPositive = 6,      ///< signs differ and k is not positive: an error
+  RuleKVLarger = 7,          ///< signs differ: the larger one for both
+  RuleFnuzDoubles = 8,       ///< what was given doubles on a fnuz chip
+  RuleQFromK = 9,            ///< q negative: warned of, k copied to it
+  RuleKVUnitWarning = 10,    ///< k and v are 1.0: warned of, unless e5m2
+  RuleQPositive = 11,        ///< q as given
+  RuleQEndsCalculation = 12, ///< ... which ends calculate_kv_scales
+  RuleQUnit = 13,            ///< q not positive: 1.0, over rule 9
+  RuleProbPositive = 14,     ///< prob as given
+  RuleProbUnit = 15,         ///< prob not positive: 1.0
+  RuleQProbPerTensor = 16,   ///< a q or prob of several numbers is an error
+  RuleUncalibrated = 17,     ///< q or prob is 1.0 with exactly `fp8`: warned of
+};
 
 /// A raw scale as the rules see it.
 struct RawScale {
@@ -39,6 +62,9 @@ struct RuleInput {
   bool calculateKVScales = false;
   /// current_platform.is_fp8_fnuz().
   bool fnuz = false;
+  /// Where the scales came from, if known. It changes notes, never a result:
+  /// today's engines treat some formats apart.
+  std::optional<CheckpointFormat> format;
 };
 
 /// A text and the number of the rule in docs/rules.md that gave it.
@@ -63,7 +89,8 @@ struct RuleOutput {
   std::optional<RuleText> error;
 };
 
-/// Applies the rules to one layer.
+/// Applies the rules to one layer. Warnings that precede an error stay in the
+/// output, as the seed would have logged them.
 RuleOutput resolveScales(const RuleInput &input);
 
 } // namespace kvq
