@@ -123,8 +123,9 @@ TEST(Proof, CandidatesAreInTheOrderOfCostAndUnlikeConstantsAreDropped) {
       if (candidate.arithmetic.method == Method::Divide)
         continue;
       EXPECT_TRUE(std::isnormal(candidate.arithmetic.a)) << scale;
-      if (candidate.arithmetic.method == Method::TwoStep)
+      if (candidate.arithmetic.method == Method::TwoStep) {
         EXPECT_TRUE(std::isnormal(candidate.arithmetic.b) && candidate.arithmetic.b > 0) << scale;
+      }
       for (float inf : {INFINITY, -INFINITY})
         EXPECT_EQ(apply(candidate.arithmetic, inf), inf) << scale;
       EXPECT_TRUE(std::signbit(apply(candidate.arithmetic, -0.0f)));
