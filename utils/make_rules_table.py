@@ -127,7 +127,7 @@ class Seed:
         self.fnuz = fnuz
         self.warnings.clear()
         layer = types.SimpleNamespace(kv_cache_dtype=dtype, calculate_kv_scales=calculate)
-        for name, value in zip(NAMES, scales):
+        for name, value in zip(NAMES, scales, strict=True):
             # As create_weights makes the parameters, and Attention the buffers.
             setattr(layer, f"{name}_scale", Tensor(-1.0 if value is None else value))
             setattr(layer, f"_{name}_scale", Tensor(1.0))
@@ -173,15 +173,16 @@ def make(seed):
     yield "# Made by utils/make_rules_table.py, which says how; not edited by hand."
     yield "# set INDEX STATE: the bits that the state means for q, k, v, prob"
     yield "# text INDEX: a warning, or the class and text of an error"
-    yield "# outcome INDEX: the bits of q, k, v, prob, calculate_kv_scales, warnings, error"
+    yield "# outcomes, counted from 0: the bits of q, k, v, prob, calculate_kv_scales, warnings, error"
     yield "# rows SET DTYPE CALCULATE FNUZ: outcomes by the states of q, k, v, prob (the last changes fastest), N*C for C of them"
     for number_set, numbers in enumerate(SETS):
         for state in ("negative", "zero", "positive"):
             yield f"set {number_set} {state} {' '.join(map(bits, numbers[state]))}"
     for text, index in texts.items():
         yield f"text {index} {text}"
-    for outcome, index in outcomes.items():
-        yield f"outcome {index} {outcome}"
+    listed = list(outcomes)
+    for first in range(0, len(listed), 4):
+        yield f"outcomes {'; '.join(listed[first : first + 4])}"
     yield from rows
 
 

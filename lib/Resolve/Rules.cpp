@@ -19,6 +19,17 @@ using namespace kvq;
 
 namespace {
 
+// The seed's texts, word for word (rule 17's holds numbers and stands there).
+constexpr char kvPerTensorText[] = "Only support per-tensor scaling factor for fp8 KV cache";
+constexpr char qProbPerTensorText[] =
+    "Only support per-tensor scaling factorfor fp8-quantized Q/prob";
+constexpr char qFromKText[] =
+    "Checkpoint does not provide a q scaling factor. Setting it to k_scale. This only matters for "
+    "FP8 Attention backends (flash-attn or flashinfer).";
+constexpr char kvUnitText[] =
+    "Using KV cache scaling factor 1.0 for fp8_e4m3. If this is unintended, verify that k/v_scale "
+    "scaling factors are properly set in the checkpoint.";
+
 /// One run of the function: the raw scales as it reads them, and what it says.
 class Resolution {
 public:
@@ -83,7 +94,7 @@ void Resolution::resolveKV() {
   if (!isPerTensor(ScaleKind::K) || !isPerTensor(ScaleKind::V)) {
     // Rule 3: "not isinstance(k_scale, float) or not isinstance(v_scale, float)". It
     // stands before the tests of signs, which have no answer for several numbers.
-    fail(RuleKVPerTensor, "Only support per-tensor scaling factor for fp8 KV cache");
+    fail(RuleKVPerTensor, kvPerTensorText);
     return;
   }
 
@@ -125,8 +136,7 @@ void Resolution::resolveKV() {
 
   if (isPerTensor(ScaleKind::Q) && raw(ScaleKind::Q) < 0.0f) {
     // Rule 9: "layer.q_scale < 0.0". The copy does not last: see rule 13.
-    warn(RuleQFromK, "Checkpoint does not provide a q scaling factor. Setting it to k_scale. This "
-                     "only matters for FP8 Attention backends (flash-attn or flashinfer).");
+    warn(RuleQFromK, qFromKText);
     set(ScaleKind::Q, kScale);
   }
 
@@ -134,16 +144,14 @@ void Resolution::resolveKV() {
   set(ScaleKind::V, vScale);
   if (kScale == 1.0 && vScale == 1.0 && input.dtype != KVCacheDtype::Fp8E5M2)
     // Rule 10: "k_scale == 1.0 and v_scale == 1.0 and "e5m2" not in layer.kv_cache_dtype".
-    warn(RuleKVUnitWarning,
-         "Using KV cache scaling factor 1.0 for fp8_e4m3. If this is unintended, verify that "
-         "k/v_scale scaling factors are properly set in the checkpoint.");
+    warn(RuleKVUnitWarning, kvUnitText);
 }
 
 void Resolution::resolveQAndProb() {
   if (!isPerTensor(ScaleKind::Q) || !isPerTensor(ScaleKind::Prob)) {
     // Rule 16: "not is_singleton_float(q_scale) or not is_singleton_float(prob_scale)". It
     // stands before the tests of signs, as rule 3 does.
-    fail(RuleQProbPerTensor, "Only support per-tensor scaling factorfor fp8-quantized Q/prob");
+    fail(RuleQProbPerTensor, qProbPerTensorText);
     return;
   }
 

@@ -74,14 +74,14 @@ def differences(actual, expected):
 def check_store(bin_dir, operation, source, name, of_scales):
     cache_type = FORMATS[name]
     every = np.arange(65536, dtype=np.uint16).view(SOURCES[source])
-    for scale, codes in zip(of_scales, dump(bin_dir, operation, source, name, of_scales)):
+    for scale, codes in zip(of_scales, dump(bin_dir, operation, source, name, of_scales), strict=True):
         assert differences(codes.view(cache_type), store(every, scale, cache_type)) == 0, scale
 
 
 def check_load(bin_dir, operation, source, name, of_scales):
     cache_type, source_type = FORMATS[name], SOURCES[source]
     every = np.arange(256, dtype=np.uint8).view(cache_type)
-    for scale, values in zip(of_scales, dump(bin_dir, operation, source, name, of_scales)):
+    for scale, values in zip(of_scales, dump(bin_dir, operation, source, name, of_scales), strict=True):
         assert differences(values.view(source_type), load(every, scale, source_type)) == 0, scale
 
 

@@ -67,15 +67,17 @@ void readSet(Table &table, llvm::ArrayRef<StringRef> words) {
   }
 }
 
-void readOutcome(Table &table, llvm::ArrayRef<StringRef> words) {
+void readOutcome(Table &table, StringRef text) {
+  llvm::SmallVector<StringRef> words;
+  text.trim().split(words, ' ');
   Outcome outcome;
-  std::copy_n(words.begin() + 1, 4, outcome.scales.begin());
-  outcome.calculate = words[5] == "1";
-  if (words[6] != "-")
-    for (StringRef index : llvm::split(words[6], ','))
+  std::copy_n(words.begin(), 4, outcome.scales.begin());
+  outcome.calculate = words[4] == "1";
+  if (words[5] != "-")
+    for (StringRef index : llvm::split(words[5], ','))
       outcome.warnings.push_back(table.texts[toNumber(index)]);
-  if (words[7] != "-")
-    outcome.error = table.texts[toNumber(words[7])];
+  if (words[6] != "-")
+    outcome.error = table.texts[toNumber(words[6])];
   table.outcomes.push_back(outcome);
 }
 
@@ -101,8 +103,9 @@ Table readTable() {
       readSet(table, words);
     else if (kind == "text")
       table.texts.push_back(rest.split(' ').second);
-    else if (kind == "outcome")
-      readOutcome(table, words);
+    else if (kind == "outcomes")
+      for (StringRef outcome : llvm::split(rest, ';'))
+        readOutcome(table, outcome);
     else if (kind == "rows")
       readRows(table, words);
   }
