@@ -95,7 +95,7 @@ bool isFp8Conversion(llvm::StringRef name) {
 llvm::Error checkLowered(mlir::Operation *module, const ChipInfo &chip) {
   TargetTraits traits = traitsOf(chip.backend);
   std::string problem;
-  module->walk([&](mlir::Operation *op) {
+  module->walk<mlir::WalkOrder::PreOrder>([&](mlir::Operation *op) {
     llvm::StringRef name = op->getName().getStringRef(),
                     dialect = op->getName().getDialectNamespace();
     if (op == module)
