@@ -12,11 +12,15 @@
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
-#include "llvm/Support/DynamicLibrary.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
+#include <dlfcn.h>
 #include <mutex>
+
+#ifdef KVQ_HAS_LSAN
+#include <sanitizer/lsan_interface.h>
+#endif
 
 using namespace kvq;
 namespace fs = llvm::sys::fs;
@@ -83,6 +87,15 @@ std::string firstError(llvm::StringRef log) {
   return oneLine(log);
 }
 
+/// nvJitLink leaks a little on each call; while one lives, LeakSanitizer does not
+/// hold that against kvq.
+struct ForeignCode {
+#ifdef KVQ_HAS_LSAN
+  __lsan::ScopedDisabler disabler;
+#endif
+  ForeignCode() {}
+};
+
 /// The functions of nvJitLink that kvq calls, as nvJitLink.h of CUDA 12 and 13
 /// declares them; results and the input kind are C enumerations there.
 struct NvJitLink {
@@ -100,10 +113,9 @@ struct NvJitLink {
   int (*log)(Handle, char *);
 
   /// Finds the functions in `library`; whether all are there.
-  bool resolve(llvm::sys::DynamicLibrary library) {
+  bool resolve(void *library) {
     auto find = [&](auto &function, const char *name) {
-      function =
-          reinterpret_cast<std::decay_t<decltype(function)>>(library.getAddressOfSymbol(name));
+      function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(library, name));
       return function != nullptr;
     };
     return find(create, "nvJitLinkCreate") && find(destroy, "nvJitLinkDestroy") &&
@@ -113,7 +125,7 @@ struct NvJitLink {
            find(log, "nvJitLinkGetErrorLog");
   }
 
-  /// The library, once loaded loaded for good; null where there is none.
+  /// The library, once loaded, for good; null where there is none.
   static const NvJitLink *get() {
     static std::mutex mutex;
     static NvJitLink functions;
@@ -128,18 +140,22 @@ struct NvJitLink {
           if (std::string path = join(root, folder + "/" + name); fs::exists(path))
             candidates.push_back(path);
     candidates.push_back("libnvJitLink.so.13");
-    for (const std::string &path : candidates) {
-      std::string message;
-      auto library = llvm::sys::DynamicLibrary::getPermanentLibrary(path.c_str(), &message);
-      if (library.isValid() && functions.resolve(library))
-        return loaded = true, &functions;
-    }
+    ForeignCode guard;
+    // Not LLVM's DynamicLibrary, which would offer the library's symbols to all
+    // others of the process.
+    for (const std::string &path : candidates)
+      if (void *library = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
+        if (functions.resolve(library))
+          return loaded = true, &functions;
+        dlclose(library);
+      }
     return nullptr;
   }
 
   /// Assembles `ptx`; nothing if this release does not know the chip.
   llvm::Expected<std::optional<CodeObject>> assemble(llvm::StringRef ptx,
                                                      const ChipInfo &chip) const {
+    ForeignCode guard;
     std::string arch = ("-arch=" + chip.name).str();
     const char *options[] = {arch.c_str(), "-O3"};
     Handle handle = nullptr;

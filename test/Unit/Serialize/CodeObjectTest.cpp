@@ -132,6 +132,40 @@ TEST_P(EachAmdChip, AssemblyHasWideAccesses) {
       << text;
 }
 
+TEST_P(EachAmdChip, KnowsTheSizeOfItsBlocks) {
+  std::string text = take(toAssembly(copyKernel(*GetParam()).get(), *GetParam()));
+  EXPECT_NE(text.find(".max_flat_workgroup_size: 128"), std::string::npos) << text;
+}
+
+// The bits of a store are those of a division and a product rounded one after
+// the other, subnormal ones too.
+TEST_P(EachChip, RoundsEachOperationOnItsOwn) {
+  bool isHost = GetParam()->backend == Backend::Host;
+  std::string pointer = isHost ? "!llvm.ptr" : "!llvm.ptr<1>";
+  std::string body = R"(
+    %a = llvm.load volatile %source : POINTER -> f32
+    %b = llvm.fmul %a, %a : f32
+    %c = llvm.fadd %b, %a : f32
+    %d = llvm.fdiv %c, %b : f32
+    llvm.store volatile %d, %target : f32, POINTER)";
+  for (size_t at; (at = body.find("POINTER")) != std::string::npos;)
+    body.replace(at, strlen("POINTER"), pointer);
+  std::string text = take(toAssembly(copyKernel(*GetParam(), "", body).get(), *GetParam()));
+  if (GetParam()->backend == Backend::NVVM) {
+    EXPECT_NE(text.find("mul.rn.f32"), std::string::npos) << text;
+    EXPECT_NE(text.find("add.rn.f32"), std::string::npos) << text;
+    EXPECT_NE(text.find("div.rn.f32"), std::string::npos) << text;
+    EXPECT_EQ(text.find(".ftz"), std::string::npos) << text;
+  } else if (GetParam()->backend == Backend::ROCDL) {
+    // The division's expansion has its own v_fma_f32; v_mul_f32 stays apart.
+    EXPECT_TRUE(llvm::Regex("v_mul_f32[_e0-9]* (v[0-9]+), (v[0-9]+), \\2").match(text)) << text;
+    EXPECT_NE(text.find("v_div_fixup_f32"), std::string::npos) << text;
+    EXPECT_NE(text.find(".amdhsa_float_denorm_mode_32 3"), std::string::npos) << text;
+  } else {
+    EXPECT_FALSE(llvm::Regex("v?fn?m(add|sub)").match(text)) << text;
+  }
+}
+
 TEST(SharedObject, LoadsAndRuns) {
   CodeObject code = take(toSharedObject(copyKernel(host()).get(), host()));
   EXPECT_EQ(exports(code), std::vector<std::string>{"copy"});
