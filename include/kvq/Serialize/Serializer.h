@@ -6,8 +6,20 @@
 //===----------------------------------------------------------------------===//
 //
 // The last stage: modules in the NVVM, ROCDL or LLVM dialect become PTX, cubin,
-// hsaco or a shared object, in process and in memory. Nothing here knows of kvq
-// ops; the chip's facts come from ChipInfo.
+// hsaco or a shared object, in process. Nothing here knows of kvq ops; the chip's
+// facts come from ChipInfo.
+//
+// Every function may run in several threads at once, each with modules of an
+// MLIRContext of its own, and gives the same bytes for the same module. Errors
+// are one line. A module is refused if it is not lowered to the end: an FP8
+// value, an operation of another dialect than LLVM and the chip's own, a chip
+// without the FP8 conversion that it uses, no kernel, a symbol that nothing
+// defines. Fatal errors of LLVM come back as errors too; for that its
+// CrashRecoveryContext is enabled, which puts handlers on the process's signals
+// of crashes, and its fatal error handler is kvq's.
+//
+// The kernels are the functions with `nvvm.kernel` or `rocdl.kernel`, on the host
+// all public ones; everything else becomes internal.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,23 +52,30 @@ llvm::Expected<std::string> toLLVMIR(mlir::Operation *module, const ChipInfo &ch
 /// PTX for an NVVM chip.
 llvm::Expected<std::string> toPTX(mlir::Operation *module, const ChipInfo &chip);
 
-/// Assembles PTX for `chip` by the first assembler that is there: nvPTXCompiler
-/// or nvJitLink where they can be loaded, else the program ptxas. Without any
-/// the error says which ways were tried; isNoAssembler tells it from PTX that
-/// was refused.
+/// Assembles PTX for `chip` by the first assembler that is there: the library
+/// nvJitLink, else the program ptxas. They are looked for below KVQ_CUDA_PATH,
+/// CUDA_HOME and CUDA_PATH, in the wheels of the active virtual environment, in
+/// the toolkit that CMake found, in /usr/local/cuda, in the wheels of the source
+/// tree's .venv, and where the system finds libraries and programs. The
+/// environment variable KVQ_PTX_ASSEMBLER chooses one, `nvjitlink` or `ptxas`, or
+/// `none`, as if the machine had neither. Without any the error says so;
+/// isNoAssembler tells it from PTX that was refused.
 llvm::Expected<CodeObject> assemblePTX(llvm::StringRef ptx, const ChipInfo &chip);
 
 /// Whether `error` (still unhandled) means that this machine has no way to
 /// assemble PTX.
 bool isNoAssembler(const llvm::Error &error);
 
-/// A linked code object (version 5) for a ROCDL chip.
+/// A linked code object (version 5) for a ROCDL chip, without device libraries.
 llvm::Expected<CodeObject> toHSACO(mlir::Operation *module, const ChipInfo &chip);
 
-/// The same module's AMDGPU or host assembly, for tests that read instructions.
+/// The same module's assembly (for an NVVM chip its PTX), for tests that read
+/// instructions.
 llvm::Expected<std::string> toAssembly(mlir::Operation *module, const ChipInfo &chip);
 
-/// A shared object for this machine's architecture at the host baseline.
+/// A shared object for this machine's architecture at the host baseline
+/// (x86-64-v3; armv8-a on aarch64), which exports the module's public functions.
+/// It needs no library; memcpy, memmove and memset come from its process.
 llvm::Expected<CodeObject> toSharedObject(mlir::Operation *module, const ChipInfo &chip);
 
 } // namespace kvq
