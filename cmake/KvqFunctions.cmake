@@ -24,6 +24,17 @@ endif()
 if(KVQ_SANITIZE)
   target_compile_options(kvq_options INTERFACE "-fsanitize=${KVQ_SANITIZE}" -fno-sanitize-recover=all -fno-sanitize=vptr -fno-omit-frame-pointer)
   target_link_options(kvq_options INTERFACE "-fsanitize=${KVQ_SANITIZE}" -fno-sanitize=vptr)
+
+  # Only kvq is instrumented, LLVM's shared libraries are not. LLVM's headers poison the unused part of their allocators' slabs when compiled with
+  # AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off. Every program has these options as its defaults,
+  # and the tests have them in their environment. A finding aborts, which no test takes for a refusal with exit status 1.
+  set(KVQ_ASAN_OPTIONS "allow_user_poisoning=0:detect_container_overflow=0:detect_leaks=1:strict_string_checks=1:abort_on_error=1")
+  set(KVQ_UBSAN_OPTIONS "print_stacktrace=1:halt_on_error=1:abort_on_error=1")
+  file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/sanitizer_options.c" @ONLY CONTENT [[
+__attribute__((visibility("default"))) const char *__asan_default_options(void) { return "@KVQ_ASAN_OPTIONS@"; }
+__attribute__((visibility("default"))) const char *__ubsan_default_options(void) { return "@KVQ_UBSAN_OPTIONS@"; }
+]])
+  set(KVQ_PROGRAM_SOURCES "${PROJECT_BINARY_DIR}/sanitizer_options.c")
 endif()
 
 # kvq_tablegen(OUTPUT TABLEGEN TD ARGS...): runs TABLEGEN over TD (relative to the current source folder) into
@@ -59,7 +70,7 @@ endfunction()
 # kvq_add_tool(name SOURCES... LINK targets...): a program in build/<preset>/bin.
 function(kvq_add_tool name)
   cmake_parse_arguments(ARG "NO_INSTALL" "" "LINK" ${ARGN})
-  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS} ${KVQ_PROGRAM_SOURCES})
   target_link_libraries(${name} PRIVATE kvq_options ${ARG_LINK})
   add_dependencies(${name} kvq-headers)
   if(NOT ARG_NO_INSTALL)
@@ -70,11 +81,10 @@ endfunction()
 # kvq_add_unittest(Name SOURCES... LINK targets...): a gtest program, one CTest test per case.
 function(kvq_add_unittest name)
   cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
-  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS} ${KVQ_PROGRAM_SOURCES})
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test/Unit")
   target_link_libraries(${name} PRIVATE kvq_options ${ARG_LINK} GTest::gtest GTest::gtest_main)
   add_dependencies(${name} kvq-headers)
-  # At test time: to ask a program for its cases while it is being built needs the sanitizers' options in the builder's environment.
   gtest_discover_tests(${name} TEST_PREFIX "Unit/" DISCOVERY_MODE PRE_TEST PROPERTIES LABELS unit ENVIRONMENT "${KVQ_TEST_ENVIRONMENT}")
 endfunction()
 

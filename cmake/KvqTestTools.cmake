@@ -23,12 +23,9 @@ set(kvq_cuda_hints "$ENV{CUDA_HOME}/bin" "$ENV{CUDA_PATH}/bin" /usr/local/cuda/b
 find_program(KVQ_PTXAS ptxas HINTS ${kvq_cuda_hints} DOC "CUDA's assembler, for tests of cubins")
 find_program(KVQ_NVDISASM nvdisasm HINTS ${kvq_cuda_hints} DOC "CUDA's disassembler, for tests of SASS")
 
-# Only kvq is instrumented, LLVM's shared libraries are not. LLVM's headers poison the unused part of their allocators' slabs when compiled with
-# AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off.
+# The environment of every test.
 set(KVQ_TEST_ENVIRONMENT)
 if(KVQ_SANITIZE)
-  list(APPEND KVQ_TEST_ENVIRONMENT
-    "ASAN_OPTIONS=allow_user_poisoning=0:detect_container_overflow=0:detect_leaks=1:strict_string_checks=1:abort_on_error=1"
-    "UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1"
+  list(APPEND KVQ_TEST_ENVIRONMENT "ASAN_OPTIONS=${KVQ_ASAN_OPTIONS}" "UBSAN_OPTIONS=${KVQ_UBSAN_OPTIONS}"
     "ASAN_SYMBOLIZER_PATH=${LLVM_TOOLS_BINARY_DIR}/llvm-symbolizer")
 endif()

@@ -10,6 +10,7 @@ their cases are counted singly. The exit status is 0 when nothing failed and som
 import collections
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -23,7 +24,8 @@ def outcome(case):
             return "failed", ""
     skipped = case.find("skipped")
     if skipped is not None:
-        return "skipped", skipped.get("message", "")
+        said = re.search(r": Skipped\n(.+)", case.findtext("system-out") or "")
+        return "skipped", said.group(1) if said else skipped.get("message", "")
     return {"fail": "failed", "notrun": "skipped", "disabled": "skipped"}.get(case.get("status"), "passed"), ""
 
 
