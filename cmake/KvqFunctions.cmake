@@ -63,3 +63,13 @@ function(kvq_add_tool name)
     set_property(GLOBAL APPEND PROPERTY KVQ_TOOLS ${name})
   endif()
 endfunction()
+
+# kvq_add_unittest(Name SOURCES... LINK targets...): a gtest program, one CTest test per case.
+function(kvq_add_unittest name)
+  cmake_parse_arguments(ARG "" "" "LINK" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/test/Unit")
+  target_link_libraries(${name} PRIVATE kvq_options ${ARG_LINK} GTest::gtest GTest::gtest_main)
+  add_dependencies(${name} kvq-headers)
+  gtest_discover_tests(${name} TEST_PREFIX "Unit/")
+endfunction()

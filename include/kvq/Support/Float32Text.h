@@ -1,0 +1,34 @@
+//===- Float32Text.h - float32 to text and back -----------------*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The one spelling of a float32 in JSON, messages and listings: the shortest
+// decimal that reads back to the same bits (of a NaN only that it is one),
+// always with a point or an exponent.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_SUPPORT_FLOAT32TEXT_H
+#define KVQ_SUPPORT_FLOAT32TEXT_H
+
+#include "llvm/ADT/StringRef.h"
+#include <optional>
+#include <string>
+
+namespace kvq {
+
+/// '0.023', '1.0', '2.7e-21', '-0.0'; 'nan', 'inf' and '-inf' for what is not
+/// finite.
+std::string formatFloat32(float value);
+
+/// The float32 nearest (ties to even) to a decimal, or what formatFloat32
+/// writes for a value that is not finite. Beyond the range it is an infinity or
+/// a zero. nullopt for any other text: blanks, a '+' in front, hexadecimal.
+std::optional<float> parseFloat32(llvm::StringRef text);
+
+} // namespace kvq
+
+#endif // KVQ_SUPPORT_FLOAT32TEXT_H
