@@ -88,8 +88,9 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
   if (!info)
     return emitError() << llvm::toString(info.takeError());
   if ((*info)->backend != Backend::Host && fnuz != (*info)->fnuz)
-    return emitError() << "expected 'fnuz = " << ((*info)->fnuz ? "true" : "false") << "' for chip '"
-                       << chip << "'; only the host's kernels can be of either kind";
+    return emitError() << "expected 'fnuz = " << ((*info)->fnuz ? "true" : "false")
+                       << "' for chip '" << chip
+                       << "'; only the host's kernels can be of either kind";
   return success();
 }
 
@@ -102,8 +103,8 @@ static LogicalResult verifySize(function_ref<InFlightDiagnostic()> emitError, St
   constexpr int64_t most = int64_t(1) << 20;
   if (value >= least && value <= most)
     return success();
-  return emitError() << "expected '" << name << "' from " << least << " to " << most
-                     << ", but got " << value;
+  return emitError() << "expected '" << name << "' from " << least << " to " << most << ", but got "
+                     << value;
 }
 
 LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError, int64_t heads,
@@ -175,8 +176,7 @@ Attribute ArithmeticAttr::parse(AsmParser &parser, Type) {
   if (count && parser.parseLParen())
     return {};
   for (unsigned i = 0; i < count; ++i)
-    if ((i && parser.parseComma()) ||
-        parser.parseFloat(APFloat::IEEEsingle(), constants[i]))
+    if ((i && parser.parseComma()) || parser.parseFloat(APFloat::IEEEsingle(), constants[i]))
       return {};
   uint64_t tried = 0;
   bool bySwitchPoints = false;

@@ -21,9 +21,9 @@ static int64_t byteWidth(Type type) { return type.getIntOrFloatBitWidth() / 8; }
 static int64_t getVectorWidth(const ChipInfo &chip, CacheAttr cache, Type sourceType) {
   int64_t widest = std::max(byteWidth(sourceType), byteWidth(cache.getElement()));
   // x86 and AArch64 read unaligned vectors at full speed; GPUs fault on them.
-  int64_t bytes = chip.backend == Backend::Host ? int64_t(chip.maxAccessBytes)
-                                                : std::min<int64_t>(chip.maxAccessBytes,
-                                                                    cache.getAlign());
+  int64_t bytes = chip.backend == Backend::Host
+                      ? int64_t(chip.maxAccessBytes)
+                      : std::min<int64_t>(chip.maxAccessBytes, cache.getAlign());
   int64_t headUnit = cache.getHeadSize() & -cache.getHeadSize();
   return std::max<int64_t>(1, std::min(bytes / widest, headUnit));
 }
@@ -42,8 +42,7 @@ ThreadMapping kvq::getThreadMapping(const ChipInfo &chip, CacheAttr cache, Type 
   constexpr int64_t usual = 256, longest = 1024, looping = 512;
   mapping.tokensPerBlock = std::max<int64_t>(1, usual / mapping.vectorsPerRow);
   int64_t threads = mapping.tokensPerBlock * mapping.vectorsPerRow;
-  mapping.blockSize =
-      threads > longest ? looping : int64_t(llvm::alignTo(threads, chip.waveSize));
+  mapping.blockSize = threads > longest ? looping : int64_t(llvm::alignTo(threads, chip.waveSize));
   return mapping;
 }
 

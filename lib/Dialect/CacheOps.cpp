@@ -74,8 +74,8 @@ template <typename Op> static LogicalResult verifyCacheOp(Op op) {
   if (failed(expectCount(ArgumentRole::Rows, op.getRows().size(), "pointers to rows")) ||
       failed(expectCount(ArgumentRole::Caches, op.getCaches().size(), "caches")) ||
       failed(expectCount(ArgumentRole::RowStrides, op.getRowStrides().size(), "row strides")) ||
-      failed(expectCount(ArgumentRole::CacheStrides, op.getCacheStrides().size(),
-                         "cache strides")) ||
+      failed(
+          expectCount(ArgumentRole::CacheStrides, op.getCacheStrides().size(), "cache strides")) ||
       failed(expectCount(ArgumentRole::OutOfRange, op.getOutOfRange() ? 1 : 0, "counters")) ||
       failed(expectCount(ArgumentRole::Scales, op.getScales().size(), "scales")))
     return failure();
@@ -106,7 +106,7 @@ static const ChipInfo &chipOf(Operation *op) {
   OperandRange Op::getScaleOperands() { return getScales(); }                                      \
   Type Op::getWideElementType() { return getSourceType(); }                                        \
   Type Op::getNarrowElementType() { return getCache().getElement(); }                              \
-  Bounds Op::getBoundsMode() { return getBounds(); }                                \
+  Bounds Op::getBoundsMode() { return getBounds(); }                                               \
   ThreadMapping Op::getThreadMapping() {                                                           \
     return kvq::getThreadMapping(chipOf(*this), getCache(), getSourceType());                      \
   }                                                                                                \

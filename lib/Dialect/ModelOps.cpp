@@ -14,12 +14,10 @@ using namespace kvq;
 // Scales in assembly
 //===----------------------------------------------------------------------===//
 
-/// Parses `keyword(q = …, k = …)`, nothing where the keyword is missing. A value
-/// is a float32 number or, where `allowTensors`, a dense float32 tensor.
-static ParseResult parseScales(OpAsmParser &parser, StringRef keyword, bool allowTensors,
+/// Parses `(q = …, k = …)`. A value is a float32 number or, where
+/// `allowTensors`, a dense float32 tensor.
+static ParseResult parseScales(OpAsmParser &parser, bool allowTensors,
                                MutableArrayRef<Attribute> scales) {
-  if (failed(parser.parseOptionalKeyword(keyword)))
-    return success();
   Builder &builder = parser.getBuilder();
   return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&]() -> ParseResult {
     SMLoc loc = parser.getCurrentLocation();
@@ -28,8 +26,8 @@ static ParseResult parseScales(OpAsmParser &parser, StringRef keyword, bool allo
       return failure();
     Attribute &scale = scales[unsigned(*kind)];
     if (scale)
-      return parser.emitError(loc) << "expected one '" << stringify(*kind) << "' in '" << keyword
-                                   << "', but got two";
+      return parser.emitError(loc)
+             << "expected one scale '" << stringify(*kind) << "', but got two";
     if (allowTensors) {
       OptionalParseResult isTensor = parser.parseOptionalAttribute(scale);
       if (isTensor.has_value() && failed(*isTensor))
@@ -38,9 +36,8 @@ static ParseResult parseScales(OpAsmParser &parser, StringRef keyword, bool allo
       if (auto number = dyn_cast_or_null<FloatAttr>(scale))
         scale = builder.getF32FloatAttr(float(number.getValueAsDouble()));
       if (scale && !isRawScale(scale))
-        return parser.emitError(loc)
-               << "expected a float32 number or a dense float32 tensor for '" << stringify(*kind)
-               << "', but got " << scale;
+        return parser.emitError(loc) << "expected a float32 number or a dense float32 tensor for '"
+                                     << stringify(*kind) << "', but got " << scale;
       if (scale)
         return success();
     }
@@ -53,10 +50,8 @@ static ParseResult parseScales(OpAsmParser &parser, StringRef keyword, bool allo
 }
 
 /// Prints what parseScales parses.
-static void printScales(OpAsmPrinter &printer, StringRef keyword, ArrayRef<Attribute> scales) {
-  if (llvm::none_of(scales, [](Attribute scale) { return bool(scale); }))
-    return;
-  printer << " " << keyword << "(";
+static void printScales(OpAsmPrinter &printer, ArrayRef<Attribute> scales) {
+  printer << "(";
   bool first = true;
   for (ScaleKind kind : allValues<ScaleKind>()) {
     Attribute scale = scales[unsigned(kind)];
@@ -75,7 +70,7 @@ static void printScales(OpAsmPrinter &printer, StringRef keyword, ArrayRef<Attri
 static ParseResult parseRawScales(OpAsmParser &parser, Attribute &q, Attribute &k, Attribute &v,
                                   Attribute &prob) {
   Attribute scales[4];
-  if (parseScales(parser, "checkpoint", /*allowTensors=*/true, scales))
+  if (parseScales(parser, /*allowTensors=*/true, scales))
     return failure();
   q = scales[0], k = scales[1], v = scales[2], prob = scales[3];
   return success();
@@ -83,13 +78,13 @@ static ParseResult parseRawScales(OpAsmParser &parser, Attribute &q, Attribute &
 
 static void printRawScales(OpAsmPrinter &printer, Operation *, Attribute q, Attribute k,
                            Attribute v, Attribute prob) {
-  printScales(printer, "checkpoint", {q, k, v, prob});
+  printScales(printer, {q, k, v, prob});
 }
 
 static ParseResult parseResolvedScales(OpAsmParser &parser, FloatAttr &q, FloatAttr &k,
                                        FloatAttr &v, FloatAttr &prob) {
   Attribute scales[4];
-  if (parseScales(parser, "resolved", /*allowTensors=*/false, scales))
+  if (parseScales(parser, /*allowTensors=*/false, scales))
     return failure();
   q = cast_or_null<FloatAttr>(scales[0]), k = cast_or_null<FloatAttr>(scales[1]);
   v = cast_or_null<FloatAttr>(scales[2]), prob = cast_or_null<FloatAttr>(scales[3]);
@@ -98,7 +93,7 @@ static ParseResult parseResolvedScales(OpAsmParser &parser, FloatAttr &q, FloatA
 
 static void printResolvedScales(OpAsmPrinter &printer, Operation *, FloatAttr q, FloatAttr k,
                                 FloatAttr v, FloatAttr prob) {
-  printScales(printer, "resolved", {q, k, v, prob});
+  printScales(printer, {q, k, v, prob});
 }
 
 //===----------------------------------------------------------------------===//
@@ -132,9 +127,8 @@ LogicalResult AttentionOp::verify() {
   if (std::optional<Type> source = getSourceType(); source && !kvq::getSourceType(*source))
     return emitOpError("expected the source type to be one of ")
            << listNames<SourceType>() << ", but got " << *source;
-  unsigned numResolved = llvm::count_if(allValues<ScaleKind>(), [&](ScaleKind kind) {
-    return bool(getResolvedScale(kind));
-  });
+  unsigned numResolved = llvm::count_if(
+      allValues<ScaleKind>(), [&](ScaleKind kind) { return bool(getResolvedScale(kind)); });
   if (numResolved != 0 && numResolved != allValues<ScaleKind>().size())
     return emitOpError("expected all of ")
            << listNames<ScaleKind>() << " to be resolved or none, but got " << numResolved;
@@ -148,8 +142,8 @@ LogicalResult AttentionOp::verify() {
 LogicalResult ScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
   if (symbols.lookupNearestSymbolFrom<AttentionOp>(*this, getLayerAttr()))
     return success();
-  return emitOpError("expected '") << getLayer()
-                                   << "' to name a 'kvq.attention' of the nearest symbol table";
+  return emitOpError("expected '")
+         << getLayer() << "' to name a 'kvq.attention' of the nearest symbol table";
 }
 
 #define GET_OP_CLASSES

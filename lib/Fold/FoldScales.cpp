@@ -28,9 +28,8 @@ struct FoldScales : kvq::impl::FoldScalesPassBase<FoldScales> {
 
   void runOnOperation() override {
     SymbolTableCollection symbols;
-    WalkResult result = getOperation()->walk([&](ScaleOp scale) {
-      return WalkResult(replaceWithConstant(scale, symbols));
-    });
+    WalkResult result = getOperation()->walk(
+        [&](ScaleOp scale) { return WalkResult(replaceWithConstant(scale, symbols)); });
     if (result.wasInterrupted())
       return signalPassFailure();
     getOperation()->walk([&](ScaledOpInterface op) { chooseArithmetic(op); });
@@ -68,8 +67,7 @@ LogicalResult FoldScales::replaceWithConstant(ScaleOp scale, SymbolTableCollecti
     return scale.emitOpError("expected a constant scale, but layer '")
            << layer.getSymName() << "' calculates its scales on the fly";
   OpBuilder builder(scale);
-  auto constant =
-      arith::ConstantOp::create(builder, scale.getLoc(), layer.getResolvedScale(kind));
+  auto constant = arith::ConstantOp::create(builder, scale.getLoc(), layer.getResolvedScale(kind));
   scale.replaceAllUsesWith(constant.getResult());
   scale.erase();
   ++numFolded;
@@ -78,8 +76,7 @@ LogicalResult FoldScales::replaceWithConstant(ScaleOp scale, SymbolTableCollecti
 
 const Proof &FoldScales::prove(bool isQuantizing, SourceType source, Fp8Format format,
                                float scale) {
-  unsigned kernel =
-      (unsigned(isQuantizing) << 16) | (unsigned(source) << 8) | unsigned(format);
+  unsigned kernel = (unsigned(isQuantizing) << 16) | (unsigned(source) << 8) | unsigned(format);
   uint32_t bits = APFloat(scale).bitcastToAPInt().getZExtValue();
   auto [it, isNew] = proofs.try_emplace({kernel, bits});
   if (isNew)
@@ -105,8 +102,8 @@ void FoldScales::chooseArithmetic(ScaledOpInterface op) {
     // A scale that a user wrote need not be positive; the division is always right.
     if (!(value > 0.0f) || !constant.getValue().isFinite()) {
       chosen.push_back(ArithmeticAttr::get(
-          &getContext(), op.isQuantizing() ? Method::Divide : Method::Multiply,
-          constant.getValue(), APFloat(0.0f), /*tried=*/0, /*by_switch_points=*/false));
+          &getContext(), op.isQuantizing() ? Method::Divide : Method::Multiply, constant.getValue(),
+          APFloat(0.0f), /*tried=*/0, /*by_switch_points=*/false));
       continue;
     }
     const Proof &proof = prove(op.isQuantizing(), *source, *format, value);

@@ -79,9 +79,9 @@ FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer) {
   std::optional<Fp8Format> format = cacheFormat(layer.getKvCacheDtype(), target.getFnuz());
   Type element = format ? getType(&getContext(), *format) : *layer.getSourceType();
   auto cache = CacheAttr::getChecked([&] { return layer.emitError(); }, &getContext(),
-                                     LayoutAttr::get(&getContext(), layout), element, blockSize,
-                                     std::max<int64_t>(1, heads / ranks), geometry.getHeadSize(),
-                                     align);
+                                     LayoutAttr::get(&getContext(), layout), element,
+                                     blockSize.getValue(), std::max<int64_t>(1, heads / ranks),
+                                     geometry.getHeadSize(), align.getValue());
   if (!cache)
     return failure();
   return cache;
@@ -126,8 +126,8 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
     gpu::GPUModuleOp module = getKernelModule();
     if (!module.lookupSymbol(name))
       createKernel(layer, name, spec, *cache);
-    auto symbol = SymbolRefAttr::get(module.getSymNameAttr(),
-                                     {FlatSymbolRefAttr::get(&getContext(), name)});
+    auto symbol =
+        SymbolRefAttr::get(module.getSymNameAttr(), {FlatSymbolRefAttr::get(&getContext(), name)});
     kernels.emplace_back(StringAttr::get(&getContext(), stringify(kind)), symbol);
   }
   layer.setKernelsAttr(DictionaryAttr::get(&getContext(), kernels));
@@ -160,8 +160,7 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
   SmallVector<Type> types;
   for (const KernelArgument &argument : arguments)
     types.push_back(argument.isPointer ? pointer : builder.getI64Type());
-  auto kernel =
-      gpu::GPUFuncOp::create(builder, name, builder.getFunctionType(types, TypeRange()));
+  auto kernel = gpu::GPUFuncOp::create(builder, name, builder.getFunctionType(types, TypeRange()));
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
   for (auto [index, argument] : llvm::enumerate(arguments))
     kernel.setArgAttrs(index, getArgumentAttrs(builder, argument));
@@ -192,7 +191,9 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
       copy.removeNotesAttr();
     }
     for (ScaleKind kind : kCacheScales) {
-      operands.push_back(ScaleOp::create(builder, layer.getSymName(), kind));
+      operands.push_back(ScaleOp::create(builder, builder.getF32Type(),
+                                         FlatSymbolRefAttr::get(layer.getSymNameAttr()),
+                                         ScaleKindAttr::get(&getContext(), kind)));
       ++segments[unsigned(ArgumentRole::Scales)];
     }
   }
@@ -205,6 +206,6 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
   state.addAttribute("source_type", TypeAttr::get(source));
   state.addAttribute("cache", cache);
   state.addAttribute("bounds", BoundsAttr::get(&getContext(), spec.bounds));
-  builder.create(state);
+  builder.OpBuilder::create(state);
   gpu::ReturnOp::create(builder);
 }

@@ -30,7 +30,8 @@ public:
       Value high = i + 1 < count ? Value(vector::ExtractOp::create(builder, values, i + 1)) : low;
       // The first operand becomes the high byte.
       Value pair = NVVM::ConvertF32x2ToF8x2Op::create(
-          builder, pairType, high, low, NVVM::FPRoundingModeAttr::get(builder.getContext(), NVVM::FPRoundingMode::RN),
+          builder, pairType, high, low,
+          NVVM::FPRoundingModeAttr::get(builder.getContext(), NVVM::FPRoundingMode::RN),
           NVVM::SaturationModeAttr::get(builder.getContext(), NVVM::SaturationMode::SATFINITE),
           builder.getBoolAttr(false), TypeAttr::get(narrow));
       if (i + 1 < count) {
@@ -61,8 +62,8 @@ public:
         Value only = vector::ExtractOp::create(builder, codes, i);
         pair = vector::BroadcastOp::create(builder, codePair, only);
       }
-      Value converted = NVVM::ConvertF8x2ToF16x2Op::create(builder, halfPair, pair,
-                                                           builder.getBoolAttr(false), TypeAttr::get(narrow));
+      Value converted = NVVM::ConvertF8x2ToF16x2Op::create(
+          builder, halfPair, pair, builder.getBoolAttr(false), TypeAttr::get(narrow));
       if (i + 1 < count) {
         halves = vector::InsertStridedSliceOp::create(builder, converted, halves,
                                                       ArrayRef<int64_t>{i}, ArrayRef<int64_t>{1});

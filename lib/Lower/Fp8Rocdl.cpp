@@ -41,16 +41,15 @@ public:
         if (first >= count)
           break;
         Value low = clamp(builder, vector::ExtractOp::create(builder, values, first), format);
-        Value high = first + 1 < count
-                         ? clamp(builder, vector::ExtractOp::create(builder, values, first + 1),
-                                 format)
-                         : low;
+        Value high =
+            first + 1 < count
+                ? clamp(builder, vector::ExtractOp::create(builder, values, first + 1), format)
+                : low;
         bool inHighHalf = half == 1;
-        packed = isE4M3(format)
-                     ? Value(ROCDL::CvtPkFp8F32Op::create(builder, i32, low, high, packed,
-                                                          inHighHalf))
-                     : Value(ROCDL::CvtPkBf8F32Op::create(builder, i32, low, high, packed,
-                                                          inHighHalf));
+        packed =
+            isE4M3(format)
+                ? Value(ROCDL::CvtPkFp8F32Op::create(builder, i32, low, high, packed, inHighHalf))
+                : Value(ROCDL::CvtPkBf8F32Op::create(builder, i32, low, high, packed, inHighHalf));
       }
       words = vector::InsertOp::create(builder, packed, words, word);
     }

@@ -34,17 +34,14 @@ public:
                                      DenseElementsAttr::get(integer(width), element.getValue()));
   }
   Value constant(float value) {
-    return arith::ConstantOp::create(builder,
-                                     DenseElementsAttr::get(f32(), llvm::APFloat(value)));
+    return arith::ConstantOp::create(builder, DenseElementsAttr::get(f32(), llvm::APFloat(value)));
   }
   Value select(arith::CmpIPredicate predicate, Value a, Value b, Value yes, Value no) {
     Value holds = arith::CmpIOp::create(builder, predicate, a, b);
     return arith::SelectOp::create(builder, holds, yes, no);
   }
   template <typename Op> Value op(Value a, Value b) { return Op::create(builder, a, b); }
-  template <typename Op> Value cast(Type to, Value value) {
-    return Op::create(builder, to, value);
-  }
+  template <typename Op> Value cast(Type to, Value value) { return Op::create(builder, to, value); }
 
 private:
   ImplicitLocOpBuilder &builder;
@@ -79,8 +76,8 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
 
   // Normal results: round to nearest even by adding half a unit, less one where
   // the last kept bit is even, then move the exponent to the format's bias.
-  Value lastBit = vec.op<AndIOp>(vec.op<ShRUIOp>(clamped, vec.constant(uint32_t(dropped))),
-                                 vec.constant(1u));
+  Value lastBit =
+      vec.op<AndIOp>(vec.op<ShRUIOp>(clamped, vec.constant(uint32_t(dropped))), vec.constant(1u));
   uint32_t rebias = uint32_t(info.bias - kBias) << kFractionBits;
   uint32_t half = (uint32_t(1) << (dropped - 1)) - 1;
   Value rounded = vec.op<AddIOp>(vec.op<AddIOp>(clamped, lastBit), vec.constant(rebias + half));
@@ -93,8 +90,7 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
   Value subnormal = vec.op<SubIOp>(vec.cast<BitcastOp>(i32, anchored),
                                    vec.constant(llvm::bit_cast<uint32_t>(anchor)));
 
-  Value smallestNormal =
-      vec.constant(llvm::bit_cast<uint32_t>(std::ldexp(1.0f, 1 - info.bias)));
+  Value smallestNormal = vec.constant(llvm::bit_cast<uint32_t>(std::ldexp(1.0f, 1 - info.bias)));
   Value code = vec.select(CmpIPredicate::ult, clamped, smallestNormal, subnormal, normal);
 
   Value sign = vec.op<AndIOp>(vec.op<ShRUIOp>(bits, vec.constant(24u)), vec.constant(0x80u));
@@ -140,8 +136,8 @@ Value Fp8Soft::decodeThroughHalf(VectorBuilder &vec, ImplicitLocOpBuilder &build
     Value magnitude = vec.op<AndIOp>(codes, vec.constant(0x7fu, 8));
     isNaN = CmpIOp::create(builder, CmpIPredicate::eq, magnitude, vec.constant(0x7fu, 8));
   }
-  return SelectOp::create(builder, isNaN,
-                          vec.constant(std::numeric_limits<float>::quiet_NaN()), values);
+  return SelectOp::create(builder, isNaN, vec.constant(std::numeric_limits<float>::quiet_NaN()),
+                          values);
 }
 
 /// As integers; subnormal codes are normal float32 numbers less the smallest
@@ -156,19 +152,18 @@ Value Fp8Soft::decodeThroughBits(VectorBuilder &vec, ImplicitLocOpBuilder &build
   Value placed = vec.op<ShLIOp>(magnitude, vec.constant(uint32_t(shift)));
   Value normal = vec.op<AddIOp>(placed, vec.constant(uint32_t(kBias - info.bias) << kFractionBits));
   float smallestNormal = std::ldexp(1.0f, 1 - info.bias);
-  Value lifted =
-      vec.op<AddIOp>(placed, vec.constant(llvm::bit_cast<uint32_t>(smallestNormal)));
-  Value subnormal = vec.op<SubFOp>(vec.cast<BitcastOp>(vec.f32(), lifted),
-                                   vec.constant(smallestNormal));
+  Value lifted = vec.op<AddIOp>(placed, vec.constant(llvm::bit_cast<uint32_t>(smallestNormal)));
+  Value subnormal =
+      vec.op<SubFOp>(vec.cast<BitcastOp>(vec.f32(), lifted), vec.constant(smallestNormal));
   Value isSubnormal = CmpIOp::create(builder, CmpIPredicate::ult, magnitude,
                                      vec.constant(uint32_t(1) << info.mantissaBits));
-  Value unsignedBits = SelectOp::create(builder, isSubnormal,
-                                        vec.cast<BitcastOp>(i32, subnormal), normal);
+  Value unsignedBits =
+      SelectOp::create(builder, isSubnormal, vec.cast<BitcastOp>(i32, subnormal), normal);
   Value sign = vec.op<ShLIOp>(vec.op<AndIOp>(wide, vec.constant(0x80u)), vec.constant(24u));
   Value values = vec.cast<BitcastOp>(vec.f32(), vec.op<OrIOp>(unsignedBits, sign));
   Value isNaN = CmpIOp::create(builder, CmpIPredicate::eq, codes, vec.constant(0x80u, 8));
-  return SelectOp::create(builder, isNaN,
-                          vec.constant(std::numeric_limits<float>::quiet_NaN()), values);
+  return SelectOp::create(builder, isNaN, vec.constant(std::numeric_limits<float>::quiet_NaN()),
+                          values);
 }
 
 Value Fp8Soft::decode(ImplicitLocOpBuilder &builder, Value codes, Fp8Format format) const {

@@ -40,8 +40,8 @@ struct KernelsToHost : kvq::impl::KernelsToHostPassBase<KernelsToHost> {
     if (getOperation().lookupSymbol(kernel.getName()))
       return kernel.emitOpError("expected no other symbol of this name in the module");
     OpBuilder builder = OpBuilder::atBlockEnd(getOperation().getBody());
-    auto function = func::FuncOp::create(builder, kernel.getLoc(), kernel.getName(),
-                                         kernel.getFunctionType());
+    auto function =
+        func::FuncOp::create(builder, kernel.getLoc(), kernel.getName(), kernel.getFunctionType());
     if (ArrayAttr attrs = kernel.getArgAttrsAttr())
       function.setArgAttrsAttr(attrs);
     function.getBody().takeBody(kernel.getBody());

@@ -29,8 +29,8 @@ namespace {
 template <typename Op> class CacheOpLowering {
 public:
   CacheOpLowering(Op op)
-      : op(op), builder(op.getLoc(), op), cache(op.getCache()),
-        mapping(op.getThreadMapping()), unaligned(isOnHost(op)) {}
+      : op(op), builder(op.getLoc(), op), cache(op.getCache()), mapping(op.getThreadMapping()),
+        unaligned(isOnHost(op)) {}
 
   void lower() {
     if (op->template getParentOfType<gpu::GPUFuncOp>())
@@ -204,8 +204,7 @@ template <typename Op> void CacheOpLowering<Op>::lowerToThreads() {
   int64_t working = mapping.tokensPerBlock * vectors;
   if (working < mapping.blockSize)
     hasWork = arith::AndIOp::create(
-        builder, hasWork,
-        compare(arith::CmpIPredicate::ult, thread32, constant(working, 32)));
+        builder, hasWork, compare(arith::CmpIPredicate::ult, thread32, constant(working, 32)));
   auto guarded = scf::IfOp::create(builder, hasWork, /*withElseRegion=*/false);
   builder.setInsertionPointToStart(guarded.thenBlock());
 
@@ -214,8 +213,8 @@ template <typename Op> void CacheOpLowering<Op>::lowerToThreads() {
     auto move = [&](Value index32) {
       int64_t perHead = cache.getHeadSize() / width;
       Value head = extend(div(index32, perHead));
-      Value element = extend(
-          arith::MulIOp::create(builder, rem(index32, perHead), constant(width, 32)));
+      Value element =
+          extend(arith::MulIOp::create(builder, rem(index32, perHead), constant(width, 32)));
       moveVector(token, slot, head, element);
     };
     if (working <= mapping.blockSize)

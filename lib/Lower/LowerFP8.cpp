@@ -116,15 +116,15 @@ FailureOr<const Fp8Lowering *> LowerFP8::getLowering(ScaledOpInterface op, Fp8Fo
   if (failed(target))
     return failure();
   const ChipInfo &chip = target->getChipInfo();
-  bool isNative =
-      op.isQuantizing() ? chip.storesNatively(format) : chip.loadsNatively(format);
+  bool isNative = op.isQuantizing() ? chip.storesNatively(format) : chip.loadsNatively(format);
   Backend wanted = strategy == Fp8Strategy::NVVM    ? Backend::NVVM
                    : strategy == Fp8Strategy::ROCDL ? Backend::ROCDL
                                                     : chip.backend;
   if (strategy != Fp8Strategy::Auto && (chip.backend != wanted || !isNative))
     return op.emitOpError("expected a chip with '")
-           << stringify(strategy.getValue()) << "' conversions " << (op.isQuantizing() ? "to" : "from")
-           << " " << stringify(format) << ", but got '" << chip.name << "'";
+           << stringify(strategy.getValue()) << "' conversions "
+           << (op.isQuantizing() ? "to" : "from") << " " << stringify(format) << ", but got '"
+           << chip.name << "'";
   if (!isNative)
     return soft.get();
   return wanted == Backend::NVVM ? nvvm.get() : rocdl.get();
@@ -156,8 +156,8 @@ LogicalResult LowerFP8::lower(QuantizeOp op) {
     values = arith::ExtFOp::create(builder, flatType(resultType, builder.getF32Type()), values);
   values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), true);
   Value codes = (*lowering)->encode(builder, values, format);
-  Value result = arith::BitcastOp::create(
-      builder, flatType(resultType, op.getNarrowElementType()), codes);
+  Value result =
+      arith::BitcastOp::create(builder, flatType(resultType, op.getNarrowElementType()), codes);
   op.replaceAllUsesWith(unflatten(builder, result, resultType));
   op.erase();
   return success();
@@ -175,8 +175,8 @@ LogicalResult LowerFP8::lower(DequantizeOp op) {
   Value values = (*lowering)->decode(builder, codes, format);
   values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), false);
   if (!op.getWideElementType().isF32())
-    values = arith::TruncFOp::create(builder, flatType(resultType, op.getWideElementType()),
-                                     values);
+    values =
+        arith::TruncFOp::create(builder, flatType(resultType, op.getWideElementType()), values);
   op.replaceAllUsesWith(unflatten(builder, values, resultType));
   op.erase();
   return success();

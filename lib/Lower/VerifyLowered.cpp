@@ -28,7 +28,7 @@ struct VerifyLowered : kvq::impl::VerifyLoweredPassBase<VerifyLowered> {
         return WalkResult(op->emitError("expected no kvq operation after lowering, but got '")
                           << op->getName() << "'");
       for (Type type : llvm::concat<const Type>(llvm::to_vector(op->getOperandTypes()),
-                                          llvm::to_vector(op->getResultTypes())))
+                                                llvm::to_vector(op->getResultTypes())))
         if (getFp8Format(getElementTypeOrSelf(type)))
           return WalkResult(op->emitError("expected no FP8 value after lowering, but got ")
                             << type);

@@ -29,7 +29,7 @@ class Kvq_NameParameter<string enum, string desc> : AttrParameter<"::kvq::" # en
 // An attribute that is one such word.
 class Kvq_NameAttr<string enum, string attrMnemonic> : Kvq_Attr<enum, attrMnemonic> {
   let parameters = (ins Kvq_NameParameter<enum, "the word">:$value);
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`` $value";
   let constBuilderCall = "::kvq::" # enum # "Attr::get($_builder.getContext(), $0)";
   let convertFromStorage = "$_self.getValue()";
   let returnType = "::kvq::" # enum;

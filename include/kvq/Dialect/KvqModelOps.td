@@ -67,8 +67,9 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
   let assemblyFormat = [{
     $sym_name `index` $index (`geometry` $geometry^)? (`source` $source_type^)?
     `cache` $kv_cache_dtype (`calculate_kv_scales` $calculate_kv_scales^)?
-    custom<RawScales>($raw_q, $raw_k, $raw_v, $raw_prob)
-    custom<ResolvedScales>($resolved_q, $resolved_k, $resolved_v, $resolved_prob)
+    (`checkpoint` `` custom<RawScales>($raw_q, $raw_k, $raw_v, $raw_prob)^)?
+    (`resolved` `` custom<ResolvedScales>($resolved_q, $resolved_k, $resolved_v,
+                                          $resolved_prob)^)?
     attr-dict
   }];
   let hasVerifier = 1;
