@@ -9,6 +9,8 @@
 #include "kvq/Numerics/Formats.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/bit.h"
+#include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace kvq;
@@ -90,8 +92,11 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
   Value subnormal = vec.op<SubIOp>(vec.cast<BitcastOp>(i32, anchored),
                                    vec.constant(llvm::bit_cast<uint32_t>(anchor)));
 
-  Value smallestNormal = vec.constant(llvm::bit_cast<uint32_t>(std::ldexp(1.0f, 1 - info.bias)));
-  Value code = vec.select(CmpIPredicate::ult, clamped, smallestNormal, subnormal, normal);
+  // Compared as floats: AVX2 has no comparison of unsigned integers.
+  Value isSubnormal =
+      CmpFOp::create(builder, CmpFPredicate::OLT, vec.cast<BitcastOp>(vec.f32(), clamped),
+                     vec.constant(std::ldexp(1.0f, 1 - info.bias)));
+  Value code = SelectOp::create(builder, isSubnormal, subnormal, normal);
 
   Value sign = vec.op<AndIOp>(vec.op<ShRUIOp>(bits, vec.constant(24u)), vec.constant(0x80u));
   Value isSigned = vec.op<OrIOp>(code, sign);
@@ -99,8 +104,8 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
     Value zero = vec.constant(0u);
     isSigned = vec.select(CmpIPredicate::eq, code, zero, zero, isSigned);
   }
-  Value result = vec.select(CmpIPredicate::ugt, magnitude, vec.constant(0x7f800000u),
-                            vec.constant(uint32_t(info.nanCode)), isSigned);
+  Value isNaN = CmpFOp::create(builder, CmpFPredicate::UNO, values, values);
+  Value result = SelectOp::create(builder, isNaN, vec.constant(uint32_t(info.nanCode)), isSigned);
   return vec.cast<TruncIOp>(vec.integer(8), result);
 }
 

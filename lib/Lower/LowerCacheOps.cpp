@@ -13,6 +13,7 @@
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/Sequence.h"
 
 namespace kvq {
 #define GEN_PASS_DEF_LOWERCACHEOPSPASS
@@ -53,8 +54,11 @@ private:
   /// (i1, or null for always) tells the one thread that counts bad slots.
   void forValidSlot(Value token, Value isFirst, llvm::function_ref<void(Value slot)> body);
 
-  /// Moves the elements from `element` of head `head` on, of every cache.
-  void moveVector(Value token, Value slot, Value head, Value element);
+  /// Moves the vectors at `element` of head `head`, of the caches `which`.
+  void moveVectors(llvm::iota_range<unsigned> which, Value token, Value slot, Value head,
+                   Value element);
+
+  llvm::iota_range<unsigned> allCaches() { return llvm::seq<unsigned>(0, op.getCaches().size()); }
 
   Value constant(int64_t value, unsigned width = 64) {
     return arith::ConstantOp::create(builder,
@@ -165,28 +169,28 @@ template <typename Op> Value CacheOpLowering<Op>::convert(Value vector, unsigned
 }
 
 template <typename Op>
-void CacheOpLowering<Op>::moveVector(Value token, Value slot, Value head, Value element) {
+void CacheOpLowering<Op>::moveVectors(llvm::iota_range<unsigned> which, Value token, Value slot,
+                                      Value head, Value element) {
   Value block = div(slot, cache.getBlockSize()), row = rem(slot, cache.getBlockSize());
   Value inRow = add(mul(head, constant(cache.getHeadSize())), element);
-  SmallVector<Value> rowOffsets, cacheOffsets, loaded;
-  constexpr unsigned stridesPerCache = 3;
-  for (unsigned i = 0; i < op.getRows().size(); ++i) {
-    rowOffsets.push_back(add(mul(token, op.getRowStrides()[i]), inRow));
+  auto rowOffset = [&](unsigned i) { return add(mul(token, op.getRowStrides()[i]), inRow); };
+  auto cacheOffset = [&](unsigned i) {
+    constexpr unsigned stridesPerCache = 3;
     ValueRange strides = op.getCacheStrides().slice(i * stridesPerCache, stridesPerCache);
     Value place = add(mul(block, strides[0]), mul(row, strides[1]));
-    cacheOffsets.push_back(add(add(place, mul(head, strides[2])), element));
-  }
+    return add(add(place, mul(head, strides[2])), element);
+  };
   // All loads come before the first store, so that they are under way together.
   bool toCache = op.isQuantizing();
-  for (unsigned i = 0; i < op.getRows().size(); ++i)
-    loaded.push_back(toCache ? load(op.getRows()[i], op.getSourceType(), rowOffsets[i])
-                             : load(op.getCaches()[i], cache.getElement(), cacheOffsets[i]));
-  for (unsigned i = 0; i < op.getRows().size(); ++i) {
-    Value converted = convert(loaded[i], i);
+  SmallVector<Value> loaded;
+  for (unsigned i : which)
+    loaded.push_back(toCache ? load(op.getRows()[i], op.getSourceType(), rowOffset(i))
+                             : load(op.getCaches()[i], cache.getElement(), cacheOffset(i)));
+  for (auto [i, vector] : llvm::zip_equal(which, loaded)) {
     if (toCache)
-      store(converted, op.getCaches()[i], cache.getElement(), cacheOffsets[i]);
+      store(convert(vector, i), op.getCaches()[i], cache.getElement(), cacheOffset(i));
     else
-      store(converted, op.getRows()[i], op.getSourceType(), rowOffsets[i]);
+      store(convert(vector, i), op.getRows()[i], op.getSourceType(), rowOffset(i));
   }
 }
 
@@ -215,7 +219,7 @@ template <typename Op> void CacheOpLowering<Op>::lowerToThreads() {
       Value head = extend(div(index32, perHead));
       Value element =
           extend(arith::MulIOp::create(builder, rem(index32, perHead), constant(width, 32)));
-      moveVector(token, slot, head, element);
+      moveVectors(allCaches(), token, slot, head, element);
     };
     if (working <= mapping.blockSize)
       return move(vector32);
@@ -234,9 +238,14 @@ template <typename Op> void CacheOpLowering<Op>::lowerToLoops() {
   };
   Value token = openLoop(op.getNumTokens(), 1);
   forValidSlot(token, /*isFirst=*/{}, [&](Value slot) {
-    Value head = openLoop(constant(cache.getKvHeads()), 1);
-    Value element = openLoop(constant(cache.getHeadSize()), mapping.vectorWidth);
-    moveVector(token, slot, head, element);
+    // One cache after the other: the constants of two scales are too many for
+    // the registers of a CPU.
+    for (unsigned i : allCaches()) {
+      OpBuilder::InsertionGuard guard(builder);
+      Value head = openLoop(constant(cache.getKvHeads()), 1);
+      Value element = openLoop(constant(cache.getHeadSize()), mapping.vectorWidth);
+      moveVectors(llvm::seq<unsigned>(i, i + 1), token, slot, head, element);
+    }
   });
 }
 
