@@ -80,7 +80,7 @@ struct Checkpoint {
   /// Names of tensors that look like scales and reached no layer.
   std::vector<std::string> unused;
   /// SHA-256, in hexadecimal, over what was read: each file's relative name,
-  /// the length and the bytes read of it, in a fixed order.
+  /// how many bytes were read of it and their SHA-256, in the names' order.
   std::string sha256;
 };
 
@@ -88,6 +88,9 @@ struct ReadOptions {
   /// A config.json to take the geometry from (for a legacy JSON file); empty
   /// for the checkpoint's own.
   std::string configFile;
+  /// How many ranks a legacy JSON file must have scales for; any number that
+  /// agrees if not set.
+  std::optional<int64_t> tensorParallelSize;
 };
 
 /// Reads the checkpoint at `path`, a folder or a legacy JSON file. An error is

@@ -1,2 +1,0 @@
-#include "kvq/Checkpoint/Checkpoint.h"
-llvm::Expected<kvq::Checkpoint> kvq::readCheckpoint(llvm::StringRef, const ReadOptions &) { return llvm::createStringError("stub"); }
