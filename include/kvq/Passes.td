@@ -103,8 +103,8 @@ def GenerateKernelsPass : Pass<"kvq-generate-kernels", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    ListOption<"ops", "ops", "::kvq::CacheOpKind", "The operations to make kernels for",
-               "::kvq::nameValues<::kvq::CacheOpKind>()">,
+    // Upstream's list options take no enumerations.
+    ListOption<"ops", "ops", "std::string", "The operations to make kernels for">,
     NameOption<"layout", "layout", "LayoutKind", "NHD", "The order inside a cache block">,
     Option<"blockSize", "block-size", "int64_t", "16", "Rows of a cache block">,
     Option<"align", "align", "int64_t", "16", "Bytes that pointers and strides are multiples of">,

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Dialect/Kvq.h"
-#include "mlir/Dialect/LLVMIR/LLVMTypes.h"
+#include "mlir/IR/Matchers.h"
+#include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -84,6 +85,26 @@ template <typename Op> static LogicalResult verifyCacheOp(Op op) {
 
 LogicalResult CacheStoreOp::verify() { return verifyCacheOp(*this); }
 LogicalResult CacheLoadOp::verify() { return verifyCacheOp(*this); }
+
+//===----------------------------------------------------------------------===//
+// Canonicalization
+//===----------------------------------------------------------------------===//
+
+/// An operation on no tokens does nothing.
+template <typename Op> static LogicalResult eraseIfEmpty(Op op, PatternRewriter &rewriter) {
+  APInt numTokens;
+  if (!matchPattern(op.getNumTokens(), m_ConstantInt(&numTokens)) || numTokens.isStrictlyPositive())
+    return failure();
+  rewriter.eraseOp(op);
+  return success();
+}
+
+LogicalResult CacheStoreOp::canonicalize(CacheStoreOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, rewriter);
+}
+LogicalResult CacheLoadOp::canonicalize(CacheLoadOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, rewriter);
+}
 
 //===----------------------------------------------------------------------===//
 // Interfaces

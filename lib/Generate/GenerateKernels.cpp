@@ -39,12 +39,17 @@ struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
     if (failed(found))
       return signalPassFailure();
     target = *found;
+    if (failed(parseKinds()))
+      return signalPassFailure();
     for (AttentionOp layer : layers)
       if (failed(generate(layer)))
         return signalPassFailure();
   }
 
 private:
+  /// Reads the option `ops`.
+  LogicalResult parseKinds();
+
   /// Makes the kernels of one layer, or finds them among those that exist.
   LogicalResult generate(AttentionOp layer);
 
@@ -58,9 +63,24 @@ private:
   gpu::GPUModuleOp getKernelModule();
 
   TargetAttr target;
+  SmallVector<CacheOpKind> kinds;
 };
 
 } // namespace
+
+LogicalResult GenerateKernels::parseKinds() {
+  kinds.clear();
+  for (StringRef name : ops) {
+    std::optional<CacheOpKind> kind = symbolize<CacheOpKind>(name);
+    if (!kind)
+      return getOperation().emitError("expected 'ops' to be of ")
+             << listNames<CacheOpKind>() << ", but got '" << name << "'";
+    kinds.push_back(*kind);
+  }
+  if (kinds.empty())
+    kinds.assign({CacheOpKind::Store, CacheOpKind::Load});
+  return success();
+}
 
 FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer) {
   GeometryAttr geometry = layer.getGeometryAttr();
@@ -115,9 +135,6 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
     }
   }
 
-  SmallVector<CacheOpKind> kinds(ops.begin(), ops.end());
-  if (kinds.empty())
-    kinds.assign({CacheOpKind::Store, CacheOpKind::Load});
   SmallVector<NamedAttribute> kernels;
   for (CacheOpKind kind : kinds) {
     CacheKernelSpec spec{kind, target.getChipInfo(), bounds,
@@ -162,8 +179,12 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
     types.push_back(argument.isPointer ? pointer : builder.getI64Type());
   auto kernel = gpu::GPUFuncOp::create(builder, name, builder.getFunctionType(types, TypeRange()));
   kernel->setAttr(gpu::GPUDialect::getKernelFuncAttrName(), builder.getUnitAttr());
-  for (auto [index, argument] : llvm::enumerate(arguments))
+  for (auto [index, argument] : llvm::enumerate(arguments)) {
     kernel.setArgAttrs(index, getArgumentAttrs(builder, argument));
+    // Printed IR shows the names with --mlir-use-nameloc-as-prefix.
+    kernel.getArgument(index).setLoc(
+        NameLoc::get(builder.getStringAttr(argument.name), layer.getLoc()));
+  }
   if (!isHost)
     kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
         {int32_t(kvq::getThreadMapping(spec.chip, cache, source).blockSize), 1, 1}));
@@ -184,7 +205,8 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
   if (cache.getFp8Format() && spec.scales == ScalesMode::Fold) {
     if (!module.lookupSymbol(layer.getSymName())) {
       OpBuilder::InsertionGuard guard(builder);
-      builder.setInsertionPointToStart(module.getBody());
+      auto isKernel = [](Operation &op) { return isa<gpu::GPUFuncOp>(op); };
+      builder.setInsertionPoint(module.getBody(), llvm::find_if(*module.getBody(), isKernel));
       auto copy = cast<AttentionOp>(builder.clone(*layer));
       copy.removeKernelsAttr();
       copy.removeWarningsAttr();

@@ -60,6 +60,19 @@ namespace kvq {
 /// least one.
 bool isRawScale(mlir::Attribute attr);
 
+/// The custom directive Word: an attribute that is a word of Names.def, bare.
+template <typename Attr> mlir::ParseResult parseWord(mlir::OpAsmParser &parser, Attr &attr) {
+  using Enum = decltype(attr.getValue());
+  mlir::FailureOr<Enum> value = parseName<Enum>(parser);
+  if (mlir::failed(value))
+    return mlir::failure();
+  attr = Attr::get(parser.getContext(), *value);
+  return mlir::success();
+}
+template <typename Attr> void printWord(mlir::OpAsmPrinter &printer, mlir::Operation *, Attr attr) {
+  printer << stringify(attr.getValue());
+}
+
 } // namespace kvq
 
 #define GET_OP_CLASSES

@@ -26,10 +26,10 @@ class Kvq_NameParameter<string enum, string desc> : AttrParameter<"::kvq::" # en
   let printer = "$_printer << ::kvq::stringify($_self)";
 }
 
-// An attribute that is one such word.
+// An attribute that is one such word; ops print it bare, by custom<Word>.
 class Kvq_NameAttr<string enum, string attrMnemonic> : Kvq_Attr<enum, attrMnemonic> {
   let parameters = (ins Kvq_NameParameter<enum, "the word">:$value);
-  let assemblyFormat = "`` $value";
+  let assemblyFormat = "`<` $value `>`";
   let constBuilderCall = "::kvq::" # enum # "Attr::get($_builder.getContext(), $0)";
   let convertFromStorage = "$_self.getValue()";
   let returnType = "::kvq::" # enum;
@@ -66,7 +66,7 @@ def Kvq_BoundsAttr : Kvq_NameAttr<"Bounds", "bounds"> {
     Negative slots are skipped in all three.
 
     ```mlir
-    "test.op"() {bounds = #kvq<bounds count>} : () -> ()
+    func.func private @kernel() attributes {bounds = #kvq.bounds<count>}
     ```
   }];
 }
@@ -132,7 +132,7 @@ def Kvq_LayoutAttr : Kvq_Attr<"Layout", "layout"> {
     | `nhd` | `(n, h, d) -> (n, h, d)` |
 
     ```mlir
-    "test.op"() {layout = #kvq.layout<nhd>} : () -> ()
+    func.func private @kernel() attributes {layout = #kvq.layout<nhd>}
     ```
   }];
   let parameters = (ins Kvq_NameParameter<"LayoutKind", "the layout's name">:$kind);
@@ -152,8 +152,9 @@ def Kvq_CacheAttr : Kvq_Attr<"Cache", "cache"> {
     and strides are multiples of, as far as a kernel makes use of it.
 
     ```mlir
-    "test.op"() {cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16,
-                                    kv_heads = 8, head_size = 128>} : () -> ()
+    func.func private @kernel() attributes {
+        cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 8,
+                           head_size = 128>}
     ```
   }];
   let parameters = (ins
@@ -180,14 +181,15 @@ def Kvq_ArithmeticAttr : Kvq_Attr<"Arithmetic", "arithmetic"> {
   let description = [{
     Written by `kvq-fold-scales`. `none` leaves the value alone, `multiply(a)` is
     x·a, `two_step(a, b)` is fma(x, a, x·b), `divide(a)` is x / a, all in float32.
-    `tried` counts the inputs that were put through the arithmetic and the
-    reference; with `by switch_points` it counts the evaluations that found all
-    switch points.
+    `tried` counts the inputs that were put through the arithmetic and compared
+    with the reference: all of a 16-bit source type, all codes for a load, or, with
+    `by switch_points`, the two inputs on either side of every switch point of the
+    reference and the special values, which decide for all float32 inputs.
 
     ```mlir
-    "test.op"() {a = #kvq.arithmetic<multiply(4.0), tried 65536>,
-                 b = #kvq.arithmetic<two_step(43.4587822, 1.06581410e-14), tried 4012 by switch_points>}
-        : () -> ()
+    func.func private @kernel() attributes {
+        a = #kvq.arithmetic<multiply(4.0), tried 65536>,
+        b = #kvq.arithmetic<two_step(43.4587822, 1.06581410e-14), tried 514 by switch_points>}
     ```
   }];
   let parameters = (ins

@@ -34,12 +34,13 @@ class Kvq_CacheOp<string opMnemonic, string preposition>
     `tokens` $num_tokens `blocks` $num_blocks
     `strides` `(` $row_strides `)` `,` `(` $cache_strides `)`
     (`scales` `(` $scales^ `)`)? (`using` $arithmetic^)?
-    (`bounds` $bounds^)? (`counting` $out_of_range^)?
+    (`bounds` custom<Word>($bounds)^)? (`counting` $out_of_range^)?
     attr-dict `:` $source_type `,` $cache `,`
     custom<PointerType>(ref($rows), ref($caches), ref($out_of_range), type($rows), type($caches),
                         type($slot_mapping), type($out_of_range))
   }];
   let hasVerifier = 1;
+  let hasCanonicalizeMethod = 1;
 }
 
 def Kvq_CacheStoreOp : Kvq_CacheOp<"cache_store", "into"> {

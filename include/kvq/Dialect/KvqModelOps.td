@@ -66,7 +66,7 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     OptionalAttr<DictionaryAttr>:$kernels);
   let assemblyFormat = [{
     $sym_name `index` $index (`geometry` $geometry^)? (`source` $source_type^)?
-    `cache` $kv_cache_dtype (`calculate_kv_scales` $calculate_kv_scales^)?
+    `cache` custom<Word>($kv_cache_dtype) (`calculate_kv_scales` $calculate_kv_scales^)?
     (`checkpoint` `` custom<RawScales>($raw_q, $raw_k, $raw_v, $raw_prob)^)?
     (`resolved` `` custom<ResolvedScales>($resolved_q, $resolved_k, $resolved_v,
                                           $resolved_prob)^)?
@@ -107,7 +107,7 @@ def Kvq_ScaleOp : Kvq_Op<"scale", [Pure, DeclareOpInterfaceMethods<SymbolUserOpI
   }];
   let arguments = (ins FlatSymbolRefAttr:$layer, Kvq_ScaleKindAttr:$kind);
   let results = (outs F32:$result);
-  let assemblyFormat = "$layer `,` $kind attr-dict";
+  let assemblyFormat = "$layer `,` custom<Word>($kind) attr-dict";
 }
 
 #endif // KVQ_DIALECT_KVQMODELOPS_TD

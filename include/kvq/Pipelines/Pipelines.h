@@ -23,8 +23,7 @@ namespace kvq {
 struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
   Option<std::string> chip{*this, "chip",
                            llvm::cl::desc("The chip to compile for; the module's own if empty")};
-  ListOption<CacheOpKind> ops{*this, "ops", llvm::cl::desc("The operations to make kernels for"),
-                              nameValues<CacheOpKind>()};
+  ListOption<std::string> ops{*this, "ops", llvm::cl::desc("The operations to make kernels for")};
   Option<LayoutKind> layout{*this, "layout", llvm::cl::desc("The order inside a cache block"),
                             llvm::cl::init(LayoutKind::NHD), nameValues<LayoutKind>()};
   Option<int64_t> blockSize{*this, "block-size", llvm::cl::desc("Rows of a cache block"),
@@ -35,8 +34,7 @@ struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
   Option<int64_t> tensorParallelSize{*this, "tensor-parallel-size",
                                      llvm::cl::desc("Ranks that share the heads"),
                                      llvm::cl::init(1)};
-  Option<Bounds> bounds{*this, "bounds",
-                        llvm::cl::desc("What happens to slots beyond the cache"),
+  Option<Bounds> bounds{*this, "bounds", llvm::cl::desc("What happens to slots beyond the cache"),
                         llvm::cl::init(Bounds::Check), nameValues<Bounds>()};
   Option<ScalesMode> scales{*this, "scales", llvm::cl::desc("Whether scales become constants"),
                             llvm::cl::init(ScalesMode::Fold), nameValues<ScalesMode>()};
