@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Dialect/Kvq.h"
+#include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -28,18 +29,16 @@ static ParseResult parseScales(OpAsmParser &parser, bool allowTensors,
     if (scale)
       return parser.emitError(loc)
              << "expected one scale '" << stringify(*kind) << "', but got two";
-    if (allowTensors) {
-      OptionalParseResult isTensor = parser.parseOptionalAttribute(scale);
-      if (isTensor.has_value() && failed(*isTensor))
+    // Numbers may be hexadecimal bit patterns, which as attributes would be
+    // integers; so they are told apart by what they start with.
+    bool isNumber = !llvm::isAlpha(*parser.getCurrentLocation().getPointer());
+    if (allowTensors && !isNumber) {
+      if (parser.parseAttribute(scale))
         return failure();
-      // A bare number is parsed as the default float type.
-      if (auto number = dyn_cast_or_null<FloatAttr>(scale))
-        scale = builder.getF32FloatAttr(float(number.getValueAsDouble()));
-      if (scale && !isRawScale(scale))
-        return parser.emitError(loc) << "expected a float32 number or a dense float32 tensor for '"
-                                     << stringify(*kind) << "', but got " << scale;
-      if (scale)
+      if (isRawScale(scale))
         return success();
+      return parser.emitError(loc) << "expected a float32 number or a dense float32 tensor for '"
+                                   << stringify(*kind) << "', but got " << scale;
     }
     APFloat value(APFloat::IEEEsingle());
     if (parser.parseFloat(APFloat::IEEEsingle(), value))

@@ -37,6 +37,18 @@ template <typename Enum> mlir::FailureOr<Enum> parseName(mlir::AsmParser &parser
   return mlir::failure();
 }
 
+/// The custom directive Name of attributes: a parameter that is such a word.
+template <typename Enum> mlir::ParseResult parseName(mlir::AsmParser &parser, Enum &value) {
+  mlir::FailureOr<Enum> parsed = parseName<Enum>(parser);
+  if (mlir::failed(parsed))
+    return mlir::failure();
+  value = *parsed;
+  return mlir::success();
+}
+template <typename Enum> void printName(mlir::AsmPrinter &printer, Enum value) {
+  printer << stringify(value);
+}
+
 } // namespace kvq
 
 #include "kvq/Dialect/KvqDialect.h.inc"

@@ -20,16 +20,14 @@ class Kvq_Attr<string name, string attrMnemonic, list<Trait> traits = []>
 // Words of kvq/Support/Names.def
 //===----------------------------------------------------------------------===//
 
-// A parameter whose values are the cases of an enumeration of Names.def.
-class Kvq_NameParameter<string enum, string desc> : AttrParameter<"::kvq::" # enum, desc> {
-  let parser = "::kvq::parseName<::kvq::" # enum # ">($_parser)";
-  let printer = "$_printer << ::kvq::stringify($_self)";
-}
+// A parameter whose values are the cases of an enumeration of Names.def, read and
+// written by custom<Name>, whose diagnostic lists the cases.
+class Kvq_NameParameter<string enum, string desc> : AttrParameter<"::kvq::" # enum, desc>;
 
 // An attribute that is one such word; ops print it bare, by custom<Word>.
 class Kvq_NameAttr<string enum, string attrMnemonic> : Kvq_Attr<enum, attrMnemonic> {
   let parameters = (ins Kvq_NameParameter<enum, "the word">:$value);
-  let assemblyFormat = "`<` $value `>`";
+  let assemblyFormat = "`<` custom<Name>($value) `>`";
   let constBuilderCall = "::kvq::" # enum # "Attr::get($_builder.getContext(), $0)";
   let convertFromStorage = "$_self.getValue()";
   let returnType = "::kvq::" # enum;
@@ -136,7 +134,7 @@ def Kvq_LayoutAttr : Kvq_Attr<"Layout", "layout"> {
     ```
   }];
   let parameters = (ins Kvq_NameParameter<"LayoutKind", "the layout's name">:$kind);
-  let assemblyFormat = "`<` $kind `>`";
+  let assemblyFormat = "`<` custom<Name>($kind) `>`";
   let extraClassDeclaration = [{
     /// The map from (row, head, element) to the block's dimensions.
     ::mlir::AffineMap getMap() const;

@@ -1,0 +1,15 @@
+// RUN: kvq-opt %s --verify-roundtrip | FileCheck %s
+
+// Scalars and vectors of any rank, each format and each source type.
+// CHECK-LABEL: func.func @round_trip
+func.func @round_trip(%a: f32, %b: vector<8xbf16>, %c: vector<2x4xf16>, %s: f32) {
+  // CHECK: kvq.quantize %{{.+}}, %{{.+}} : f32 to f8E5M2FNUZ
+  %qa = kvq.quantize %a, %s : f32 to f8E5M2FNUZ
+  // CHECK: kvq.quantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<multiply(2.000000e+00), tried 65536>] : vector<8xbf16> to vector<8xf8E4M3FN>
+  %qb = kvq.quantize %b, %s using [#kvq.arithmetic<multiply(2.0), tried 65536>] : vector<8xbf16> to vector<8xf8E4M3FN>
+  // CHECK: using [#kvq.arithmetic<two_step(43.47826, 9.99999971E-10), tried 514 by switch_points>]
+  %qc = kvq.quantize %c, %s using [#kvq.arithmetic<two_step(43.47826, 1.0e-9), tried 514 by switch_points>] : vector<2x4xf16> to vector<2x4xf8E4M3FNUZ>
+  // CHECK: kvq.dequantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
+  %db = kvq.dequantize %qb, %s using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
+  return
+}
