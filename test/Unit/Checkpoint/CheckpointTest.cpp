@@ -180,6 +180,12 @@ TEST(Findings, WholeModels) {
   EXPECT_TRUE(llama(both(0.5f), 2).notes.empty());
 }
 
+TEST(Findings, ConvertedScalesWereRounded) {
+  Checkpoint checkpoint =
+      llama({{P0 + ".k_proj.k_scale", "BF16", "[]", std::string("\x00\x3f", 2)}});
+  EXPECT_TRUE(contains(checkpoint.notes, "exact to 2^-9"));
+}
+
 TEST(Findings, AnnouncementsAreCompared) {
   Checkpoint missing = llama({f32(P0 + ".k_scale", 0.5f), f32(P0 + ".v_scale", 0.5f)}, 2);
   EXPECT_TRUE(contains(missing.notes, "1 of 2 layers have no k_scale: '" + P1 + "'"));
