@@ -109,7 +109,7 @@ Expected<ModelGeometry> FolderReader::readConfiguration() {
     checkpoint.notes.push_back("the folder has no config.json; the layers are told by the "
                                "tensors' names");
     facts = recogniseFormat({HfConfig{}, nullptr});
-    return std::move(geometry);
+    return geometry;
   }
   Expected<HfConfig> config = readConfig(path, "config.json", log);
   if (!config)
@@ -256,9 +256,9 @@ void FolderReader::noteNames(const NamedLayers &named, const ShardSet &shards) {
 
 Expected<Checkpoint> FolderReader::read() {
   if (Error error = listFiles())
-    return std::move(error);
+    return error;
   if (Error error = refuseForeignFolder())
-    return std::move(error);
+    return error;
   Expected<ModelGeometry> geometry = readConfiguration();
   if (!geometry)
     return geometry.takeError();
@@ -276,11 +276,11 @@ Expected<Checkpoint> FolderReader::read() {
   checkpoint.unused = named->unused;
   for (const NamedLayer &layer : named->layers)
     if (Error error = readLayer(layer, *shards))
-      return std::move(error);
+      return error;
   noteNames(*named, *shards);
   noteAnnouncement(checkpoint, facts);
   noteValues(checkpoint);
-  return std::move(checkpoint);
+  return checkpoint;
 }
 
 Expected<Checkpoint> kvq::readCheckpoint(StringRef path, const ReadOptions &options) {

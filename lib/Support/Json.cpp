@@ -270,7 +270,7 @@ private:
 Expected<JsonValue> kvq::parseJson(StringRef text, const JsonOptions &options) {
   ValueBuilder builder;
   if (Error error = readJson(text, builder, options))
-    return std::move(error);
+    return error;
   return std::move(builder.root);
 }
 
