@@ -67,12 +67,11 @@ private:
   Error listFiles();
   Error refuseForeignFolder();
   Expected<ModelGeometry> readConfiguration();
-  Error readScales(const NamedLayers &named, const ShardSet &shards);
   Error readLayer(const NamedLayer &named, const ShardSet &shards);
   Error addScale(CheckpointLayer &layer, const NamedScale &named, const ShardSet &shards);
   Expected<CheckpointScale> readOneScale(StringRef tensor, const ShardSet &shards,
                                          std::vector<std::string> &notes);
-  void noteNames(const NamedLayers &named);
+  void noteNames(const NamedLayers &named, const ShardSet &shards);
   void dropLatentValue(CheckpointLayer &layer);
 };
 
@@ -110,7 +109,7 @@ Expected<ModelGeometry> FolderReader::readConfiguration() {
     checkpoint.notes.push_back("the folder has no config.json; the layers are told by the "
                                "tensors' names");
     facts = recogniseFormat({HfConfig{}, nullptr});
-    return std::move(geometry);
+    return geometry;
   }
   Expected<HfConfig> config = readConfig(path, "config.json", log);
   if (!config)
@@ -226,7 +225,7 @@ Error FolderReader::readLayer(const NamedLayer &named, const ShardSet &shards) {
 }
 
 /// Names that kvq reads and an engine of today loses.
-void FolderReader::noteNames(const NamedLayers &named) {
+void FolderReader::noteNames(const NamedLayers &named, const ShardSet &shards) {
   std::set<std::string> texts;
   for (const NamedLayer &layer : named.layers) {
     bool isLatent = layer.layer.geometry && layer.layer.geometry->kvLoraRank;
@@ -243,6 +242,10 @@ void FolderReader::noteNames(const NamedLayers &named) {
       if (StringRef(layer.name).ends_with(".attn") && form == NameForm::Plain)
         texts.insert("vLLM 0.33 drops names such as 'attn" + scale.rule->suffix.str() +
                      "' below a module called 'attn'");
+      // ModelOpt writes float32; compressed-tensors rounds it when it converts.
+      if (form == NameForm::Projection && shards.find(scale.tensor).front().entry->dtype == "BF16")
+        texts.insert("scales with names such as " + suffix +
+                     " are stored as BF16: exact to 2^-9 (0.2 %) of what ModelOpt calibrated");
       if (form == NameForm::Output && facts.format != CheckpointFormat::Fp8 &&
           facts.format != CheckpointFormat::Quark)
         texts.insert("vLLM 0.33 refuses names such as " + suffix + " for this quantisation method");
@@ -253,9 +256,9 @@ void FolderReader::noteNames(const NamedLayers &named) {
 
 Expected<Checkpoint> FolderReader::read() {
   if (Error error = listFiles())
-    return std::move(error);
+    return error;
   if (Error error = refuseForeignFolder())
-    return std::move(error);
+    return error;
   Expected<ModelGeometry> geometry = readConfiguration();
   if (!geometry)
     return geometry.takeError();
@@ -273,11 +276,11 @@ Expected<Checkpoint> FolderReader::read() {
   checkpoint.unused = named->unused;
   for (const NamedLayer &layer : named->layers)
     if (Error error = readLayer(layer, *shards))
-      return std::move(error);
-  noteNames(*named);
+      return error;
+  noteNames(*named, *shards);
   noteAnnouncement(checkpoint, facts);
   noteValues(checkpoint);
-  return std::move(checkpoint);
+  return checkpoint;
 }
 
 Expected<Checkpoint> kvq::readCheckpoint(StringRef path, const ReadOptions &options) {

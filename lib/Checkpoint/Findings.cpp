@@ -104,7 +104,6 @@ static void noteRounding(Checkpoint &checkpoint, CheckpointLayer &layer) {
 
 static void noteWholeModel(Checkpoint &checkpoint) {
   size_t count = 0, ones = 0, reciprocals = 0;
-  std::vector<std::string> zeros;
   for (const CheckpointLayer &layer : checkpoint.layers) {
     for (ScaleKind kind : {ScaleKind::K, ScaleKind::V}) {
       const CheckpointScale *scale = scaleOf(layer, kind);

@@ -143,10 +143,10 @@ Expected<ModelGeometry> GeometryReader::read() {
   if (row && row->caches == CacheRule::None)
     result.knownLayers = true;
   else if (Error error = readSizes())
-    return std::move(error);
+    return error;
   if (!*layers) {
     miss("expected 'num_hidden_layers'");
-    return std::move(result);
+    return result;
   }
   result.knownLayers = true;
   Expected<std::vector<bool>> owners = cacheOwners(**layers);
@@ -170,10 +170,10 @@ Expected<ModelGeometry> GeometryReader::read() {
         layer.module = "cross_attn";
   }
   if (Error error = adaptLayers())
-    return std::move(error);
+    return error;
   if (Error error = addPredictionLayers(**layers))
-    return std::move(error);
-  return std::move(result);
+    return error;
+  return result;
 }
 
 Expected<ModelGeometry> kvq::readGeometry(const HfConfig &config) {

@@ -50,7 +50,7 @@ Expected<InputFile> InputFile::open(StringRef path, StringRef name, ReadLog &log
   file.handle = *handle;
   if (std::error_code code = sys::fs::status(file.handle, file.status))
     return file.error(code.message());
-  return std::move(file);
+  return file;
 }
 
 InputFile::InputFile(InputFile &&other)
@@ -101,9 +101,9 @@ Expected<std::string> kvq::readTextFile(StringRef path, StringRef name, uint64_t
     return file->error("the file is empty");
   std::string text(file->size(), '\0');
   if (Error error = file->read(0, MutableArrayRef<char>(text.data(), text.size())))
-    return std::move(error);
+    return error;
   if (Error error = file->checkUnchanged())
-    return std::move(error);
+    return error;
   if (StringRef(text).starts_with("version https://git-lfs.github.com/spec/"))
     return file->error(
         "a Git LFS pointer stands in place of the file; fetch it with 'git lfs pull'");

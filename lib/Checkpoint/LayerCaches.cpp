@@ -43,7 +43,7 @@ Expected<std::vector<bool>> GeometryReader::cacheOwners(int64_t numLayers) {
   CacheRule rule = row ? row->caches : CacheRule::All;
   std::vector<bool> owners(numLayers, rule != CacheRule::None);
   if (Error error = readWords(numLayers))
-    return std::move(error);
+    return error;
   auto keepOnly = [&](ArrayRef<int64_t> kept) {
     owners.assign(numLayers, false);
     for (int64_t index : kept)

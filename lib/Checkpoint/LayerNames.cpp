@@ -250,11 +250,11 @@ Expected<NamedLayers> LayerNamer::run() {
       if (!relevant || !seen.insert(name).second)
         continue;
       if (Error error = match(name))
-        return std::move(error);
+        return error;
     }
   }
   finish();
-  return std::move(result);
+  return result;
 }
 
 Expected<NamedLayers> kvq::nameLayers(const ModelGeometry &geometry, const ShardSet &shards) {

@@ -181,7 +181,7 @@ Expected<Checkpoint> LegacyReader::read() {
     return createStringError(inconvertibleErrorCode(), "Error decoding JSON in file '" + path +
                                                            "'. " + toString(root.takeError()));
   if (Error error = readHeader(*root))
-    return std::move(error);
+    return error;
   ModelGeometry geometry;
   geometry.patterns = layerPatterns(checkpoint.modelType);
   // Without a configuration the first rank tells how many layers there are.
@@ -205,13 +205,13 @@ Expected<Checkpoint> LegacyReader::read() {
         (path + ": the file has no geometry; '--config' names a config.json for it").str();
   }
   if (Error error = checkRanks(numLayers))
-    return std::move(error);
+    return error;
   if (numLayers == 0)
     return invalid("expected at least one layer");
   if (Error error = buildLayers(geometry, numLayers))
-    return std::move(error);
+    return error;
   checkpoint.notes.push_back("no current engine reads this format; export to compressed-tensors");
-  return std::move(checkpoint);
+  return checkpoint;
 }
 
 Expected<Checkpoint> kvq::readLegacyJson(StringRef path, const HfConfig *config,

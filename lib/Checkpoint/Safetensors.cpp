@@ -10,6 +10,7 @@
 #include "kvq/Support/Quote.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CheckedArithmetic.h"
 #include "llvm/Support/Endian.h"
 
@@ -243,10 +244,11 @@ private:
   }
 
   static unsigned fieldBit(StringRef name) {
-    return name == "dtype"          ? Dtype
-           : name == "shape"        ? ShapeField
-           : name == "data_offsets" ? OffsetsField
-                                    : 0;
+    return llvm::StringSwitch<unsigned>(name)
+        .Case("dtype", Dtype)
+        .Case("shape", ShapeField)
+        .Case("data_offsets", OffsetsField)
+        .Default(0);
   }
 
   bool finishTensor() {
@@ -323,12 +325,12 @@ Expected<SafetensorsHeader> kvq::parseSafetensorsHeader(StringRef json, uint64_t
     return createStringError(inconvertibleErrorCode(), "expected the header to begin with '{'");
   HeaderHandler handler;
   if (Error error = readJson(json, handler, {maxDepth, /*allowNonFinite=*/false}))
-    return std::move(error);
+    return error;
   SafetensorsHeader header = std::move(handler.header);
   std::map<std::string, std::vector<std::string>> unknown;
   for (const TensorEntry &tensor : header.tensors) {
     if (Error error = checkSize(tensor))
-      return std::move(error);
+      return error;
     if (safetensorsBits(tensor.dtype) == 0)
       unknown[tensor.dtype].push_back(tensor.name);
   }
@@ -336,8 +338,8 @@ Expected<SafetensorsHeader> kvq::parseSafetensorsHeader(StringRef json, uint64_t
     header.notes.push_back("the unknown dtype " + quoteName(dtype) + " of " + quoteNames(names, 2) +
                            "; their sizes were not checked");
   if (Error error = checkLayout(header.tensors, dataSize))
-    return std::move(error);
-  return std::move(header);
+    return error;
+  return header;
 }
 
 Expected<SafetensorsHeader> kvq::readSafetensorsHeader(InputFile &file) {
@@ -347,7 +349,7 @@ Expected<SafetensorsHeader> kvq::readSafetensorsHeader(InputFile &file) {
     return file.error("expected at least 8 bytes, but got " + Twine(file.size()));
   char lengthBytes[8];
   if (Error error = file.read(0, lengthBytes))
-    return std::move(error);
+    return error;
   if (StringRef(lengthBytes, 8) == "version ")
     return file.error(
         "a Git LFS pointer stands in place of the file; fetch it with 'git lfs pull'");
@@ -363,12 +365,12 @@ Expected<SafetensorsHeader> kvq::readSafetensorsHeader(InputFile &file) {
                       Twine(length));
   std::string json(length, '\0');
   if (Error error = file.read(8, MutableArrayRef<char>(json.data(), json.size())))
-    return std::move(error);
+    return error;
   Expected<SafetensorsHeader> header = parseSafetensorsHeader(json, file.size() - 8 - length);
   if (!header)
     return file.error(toString(header.takeError()));
   if (Error error = file.checkUnchanged())
-    return std::move(error);
+    return error;
   header->dataOffset = 8 + length;
   return header;
 }

@@ -49,7 +49,7 @@ Expected<SafetensorsIndex> kvq::parseSafetensorsIndex(StringRef text) {
     const std::string &shard = member.second.string;
     if (shards.insert(shard).second) {
       if (Error error = checkShardName(shard))
-        return std::move(error);
+        return error;
       index.shards.push_back(shard);
     }
     index.weightMap.emplace_back(member.first, shard);
@@ -59,7 +59,7 @@ Expected<SafetensorsIndex> kvq::parseSafetensorsIndex(StringRef text) {
     if (const JsonValue *total = metadata->find("total_size");
         total && total->kind == JsonValue::Kind::Number)
       index.totalSize = total->number.value;
-  return std::move(index);
+  return index;
 }
 
 /// Whether `path` is `folder` or below it; both are real paths.

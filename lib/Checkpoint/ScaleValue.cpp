@@ -65,7 +65,7 @@ Expected<CheckpointScale> kvq::readScale(const ShardSet &shards, const StoredTen
       bits |= uint64_t(uint8_t((*bytes)[i * width + byte])) << (8 * byte);
     scale.values.push_back(toFloat32(*semantics, bits));
   }
-  return std::move(scale);
+  return scale;
 }
 
 bool kvq::sameValues(const CheckpointScale &a, const CheckpointScale &b) {

@@ -59,7 +59,7 @@ Expected<std::string> ShardSet::readBytes(const StoredTensor &tensor, uint64_t l
   std::string bytes(length, '\0');
   if (Error error = file->read(tensor.shard->header.dataOffset + tensor.entry->begin,
                                MutableArrayRef<char>(bytes.data(), bytes.size())))
-    return std::move(error);
+    return error;
   return bytes;
 }
 
@@ -158,10 +158,10 @@ Expected<ShardSet> ShardSet::open(StringRef folder, ArrayRef<std::string> fileNa
     if (!files.empty())
       notes.push_back((indexName + " does not name " + quoteNames(files, 4) + "; not read").str());
     if (Error error = set.readHeaders(index->shards, notes))
-      return std::move(error);
+      return error;
     if (Error error = set.checkIndex(*index, path, notes))
-      return std::move(error);
-    return std::move(set);
+      return error;
+    return set;
   }
   if (files.empty())
     files = consolidated;
@@ -171,6 +171,6 @@ Expected<ShardSet> ShardSet::open(StringRef folder, ArrayRef<std::string> fileNa
   if (files.empty())
     return fileError(folder, "expected safetensors files, but got none");
   if (Error error = set.readHeaders(files, notes))
-    return std::move(error);
-  return std::move(set);
+    return error;
+  return set;
 }

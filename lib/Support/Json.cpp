@@ -142,6 +142,16 @@ private:
 
 } // namespace
 
+/// Whether the literal at `begin` is a value of its own: '-NaN' and '1NaN' must
+/// not become numbers.
+static bool standsAlone(StringRef text, size_t begin, size_t length) {
+  constexpr StringLiteral blanks = " \t\r\n";
+  auto isOneOf = [&](char c, StringRef others) { return blanks.contains(c) || others.contains(c); };
+  size_t end = begin + length;
+  return (begin == 0 || isOneOf(text[begin - 1], "[:,")) &&
+         (end == text.size() || isOneOf(text[end], ",]}"));
+}
+
 /// Overwrites NaN, Infinity and -Infinity outside of strings.
 static std::vector<NonFinite> replaceNonFinite(std::string &text) {
   static const struct {
@@ -169,7 +179,8 @@ static std::vector<NonFinite> replaceNonFinite(std::string &text) {
     if (text[i] != 'N' && text[i] != 'I' && text[i] != '-')
       continue;
     for (const auto &entry : literals) {
-      if (!StringRef(text).substr(i).starts_with(entry.literal))
+      if (!StringRef(text).substr(i).starts_with(entry.literal) ||
+          !standsAlone(text, i, entry.literal.size()))
         continue;
       text.replace(i, entry.literal.size(), entry.number.str());
       found.push_back({i, entry.value});
@@ -259,7 +270,7 @@ private:
 Expected<JsonValue> kvq::parseJson(StringRef text, const JsonOptions &options) {
   ValueBuilder builder;
   if (Error error = readJson(text, builder, options))
-    return std::move(error);
+    return error;
   return std::move(builder.root);
 }
 
