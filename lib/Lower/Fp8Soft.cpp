@@ -73,37 +73,32 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
 
   Value bits = vec.cast<BitcastOp>(i32, values);
   Value magnitude = vec.op<AndIOp>(bits, vec.constant(0x7fffffffu));
-  Value largest = vec.constant(llvm::bit_cast<uint32_t>(info.maxFinite));
-  Value clamped = vec.op<MinUIOp>(magnitude, largest);
+  Value clamped =
+      vec.op<MinUIOp>(magnitude, vec.constant(llvm::bit_cast<uint32_t>(info.maxFinite)));
 
-  // Normal results: round to nearest even by adding half a unit, less one where
-  // the last kept bit is even, then move the exponent to the format's bias.
-  Value lastBit =
-      vec.op<AndIOp>(vec.op<ShRUIOp>(clamped, vec.constant(uint32_t(dropped))), vec.constant(1u));
-  uint32_t rebias = uint32_t(info.bias - kBias) << kFractionBits;
-  uint32_t half = (uint32_t(1) << (dropped - 1)) - 1;
-  Value rounded = vec.op<AddIOp>(vec.op<AddIOp>(clamped, lastBit), vec.constant(rebias + half));
-  Value normal = vec.op<ShRUIOp>(rounded, vec.constant(uint32_t(dropped)));
-
-  // Subnormal results: a number so large that its last fraction bit is the
-  // format's smallest step rounds in the addition itself.
-  float anchor = std::ldexp(1.0f, kFractionBits + 1 - info.bias - int(info.mantissaBits));
-  Value anchored = vec.op<AddFOp>(vec.cast<BitcastOp>(vec.f32(), clamped), vec.constant(anchor));
-  Value subnormal = vec.op<SubIOp>(vec.cast<BitcastOp>(i32, anchored),
-                                   vec.constant(llvm::bit_cast<uint32_t>(anchor)));
-
-  // Compared as floats: AVX2 has no comparison of unsigned integers.
-  Value isSubnormal =
-      CmpFOp::create(builder, CmpFPredicate::OLT, vec.cast<BitcastOp>(vec.f32(), clamped),
-                     vec.constant(std::ldexp(1.0f, 1 - info.bias)));
-  Value code = SelectOp::create(builder, isSubnormal, subnormal, normal);
+  // A power of two whose last fraction bit is the step of the result rounds to
+  // nearest even in the addition itself, which leaves the number of steps in the
+  // sum's last bits: the mantissa with its leading bit. The step follows the
+  // exponent, but is no smaller than that of subnormal results.
+  uint32_t smallestNormal = llvm::bit_cast<uint32_t>(std::ldexp(1.0f, 1 - info.bias));
+  Value exponent = vec.op<MaxUIOp>(vec.op<AndIOp>(clamped, vec.constant(0x7f800000u)),
+                                   vec.constant(smallestNormal));
+  // What the result's exponent differs by from float32's is added along; it is
+  // even, so that ties stay ties.
+  uint32_t rebias = -(smallestNormal >> dropped) & 0xff;
+  Value anchor =
+      vec.op<AddIOp>(exponent, vec.constant((uint32_t(dropped) << kFractionBits) + rebias));
+  Value sum = vec.op<AddFOp>(vec.cast<BitcastOp>(vec.f32(), clamped),
+                             vec.cast<BitcastOp>(vec.f32(), anchor));
+  // From here on only the last 8 bits count.
+  Value code = vec.op<AddIOp>(vec.cast<BitcastOp>(i32, sum),
+                              vec.op<ShRUIOp>(exponent, vec.constant(uint32_t(dropped))));
 
   Value sign = vec.op<AndIOp>(vec.op<ShRUIOp>(bits, vec.constant(24u)), vec.constant(0x80u));
+  // The negative of a code is below 0x80 only for 0.
+  if (!info.hasNegativeZero)
+    sign = vec.op<AndIOp>(sign, vec.op<SubIOp>(vec.constant(0u), code));
   Value isSigned = vec.op<OrIOp>(code, sign);
-  if (!info.hasNegativeZero) {
-    Value zero = vec.constant(0u);
-    isSigned = vec.select(CmpIPredicate::eq, code, zero, zero, isSigned);
-  }
   Value isNaN = CmpFOp::create(builder, CmpFPredicate::UNO, values, values);
   Value result = SelectOp::create(builder, isNaN, vec.constant(uint32_t(info.nanCode)), isSigned);
   return vec.cast<TruncIOp>(vec.integer(8), result);
