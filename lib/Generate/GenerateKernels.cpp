@@ -7,6 +7,7 @@
 
 #include "kvq/Generate/KernelName.h"
 #include "kvq/Passes.h"
+#include "kvq/Support/Float32Text.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -130,7 +131,7 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
       if (!scale.getValue().isFinite() || scale.getValue().isNegative() ||
           scale.getValue().isZero())
         return layer.emitError("expected a positive finite ")
-               << stringify(kind) << "_scale, but got " << scale.getValue().convertToFloat();
+               << stringify(kind) << "_scale, but got " << formatFloat32(scale.getValue().convertToFloat());
       constants.push_back(scale);
     }
   }
