@@ -58,7 +58,14 @@ VectorType flatType(Type type, Type element) {
   return VectorType::get({vector ? vector.getNumElements() : 1}, element);
 }
 
-/// A scalar or vector as a vector of rank 1, and back.
+/// A type of the same shape with another element.
+Type withElement(Type type, Type element) {
+  auto vector = dyn_cast<VectorType>(type);
+  return vector ? Type(vector.clone(element)) : element;
+}
+
+/// A scalar or vector as a vector of rank 1, and back. FP8 values are taken as
+/// their bits first, so that nothing is left of them where users do the same.
 Value flatten(ImplicitLocOpBuilder &builder, Value value) {
   auto vector = dyn_cast<VectorType>(value.getType());
   if (!vector)
@@ -156,9 +163,8 @@ LogicalResult LowerFP8::lower(QuantizeOp op) {
     values = arith::ExtFOp::create(builder, flatType(resultType, builder.getF32Type()), values);
   values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), true);
   Value codes = (*lowering)->encode(builder, values, format);
-  Value result =
-      arith::BitcastOp::create(builder, flatType(resultType, op.getNarrowElementType()), codes);
-  op.replaceAllUsesWith(unflatten(builder, result, resultType));
+  Value bits = unflatten(builder, codes, withElement(resultType, builder.getI8Type()));
+  op.replaceAllUsesWith(Value(arith::BitcastOp::create(builder, resultType, bits)));
   op.erase();
   return success();
 }
@@ -170,8 +176,8 @@ LogicalResult LowerFP8::lower(DequantizeOp op) {
     return failure();
   ImplicitLocOpBuilder builder(op.getLoc(), op);
   Type resultType = op.getResult().getType();
-  Value codes = flatten(builder, op.getInput());
-  codes = arith::BitcastOp::create(builder, flatType(resultType, builder.getI8Type()), codes);
+  Type bitsType = withElement(resultType, builder.getI8Type());
+  Value codes = flatten(builder, arith::BitcastOp::create(builder, bitsType, op.getInput()));
   Value values = (*lowering)->decode(builder, codes, format);
   values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), false);
   if (!op.getWideElementType().isF32())

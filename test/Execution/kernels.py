@@ -1,0 +1,131 @@
+"""Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them."""
+
+import ctypes
+import subprocess
+
+import numpy as np
+from formulas import FORMATS, SOURCES
+
+BACKENDS = {"sm": "nvvm", "gf": "rocdl", "ho": "host"}
+
+
+def cache_format(dtype, fnuz):
+    """The cache's element type, as MLIR spells it, that a kv_cache_dtype means."""
+    if dtype == "fp8_e5m2":
+        return "f8E5M2FNUZ" if fnuz else "f8E5M2"
+    return "f8E4M3FNUZ" if fnuz else "f8E4M3FN"
+
+
+def dtype_of(name):
+    """The kv_cache_dtype and whether fnuz formats are meant, of an FP8 format."""
+    return ("fp8_e5m2" if "E5M2" in name else "fp8"), name.endswith("FNUZ")
+
+
+def supported(of_scales, fnuz):
+    """Those scales that resolution can give: on a fnuz chip the doubles of float32 numbers."""
+    of_scales = np.asarray(of_scales, np.float32)
+    return of_scales[(of_scales / 2) * 2 == of_scales] if fnuz else of_scales
+
+
+def in_pairs(of_scales):
+    """Pairs of a K and a V scale that hold all of `of_scales`."""
+    padded = np.concatenate([of_scales, of_scales[: len(of_scales) % 2]])
+    return [(np.float32(k), np.float32(v)) for k, v in padded.reshape(-1, 2)]
+
+
+def reference_library(build_dir):
+    """The functions that follow the ISA manuals."""
+    library = ctypes.CDLL(str(build_dir / "lib" / "libkvq-isa-reference.so"))
+    library.kvq_isa_table.restype = ctypes.c_void_p
+    return library
+
+
+def build(build_dir, folder, text, pipeline, emulated):
+    """The shared object of an MLIR module after `pipeline`."""
+    source, target = folder / "kernels.mlir", folder / "kernels.so"
+    source.write_text(text)
+    passes = [f"--{pipeline}", *(["--kvq-test-emulate-gpu"] if emulated else []), f"--kvq-test-write-shared-object=file={target}"]
+    done = subprocess.run([build_dir / "bin" / "kvq-test-opt", source, *passes, "-o", "/dev/null"], capture_output=True, text=True)
+    errors = [line[:400] for line in done.stderr.splitlines() if "error:" in line]
+    assert done.returncode == 0, "\n".join(errors) or done.stderr[-2000:]
+    library = ctypes.CDLL(str(target))
+    if emulated:
+        library.kvq_bind_isa(ctypes.c_void_p(reference_library(build_dir).kvq_isa_table()))
+    return library
+
+
+class Kernels:
+    """Store and load kernels of one geometry for pairs of a K and a V scale."""
+
+    def __init__(
+        self,
+        build_dir,
+        folder,
+        chip,
+        source,
+        cache,
+        pairs,
+        heads=8,
+        head_size=128,
+        block_size=16,
+        bounds="check",
+        scales="fold",
+        align=16,
+        fnuz=False,
+    ):
+        self.source, self.cache, self.heads, self.head_size, self.block_size = source, cache, heads, head_size, block_size
+        self.bounds, self.scales, self.align = bounds, scales, align
+        self.emulated = chip != "host"
+        fnuz = fnuz or chip == "gfx942"
+        self.element = source if cache == "auto" else cache_format(cache, fnuz)
+        layers = []
+        for index, (k, v) in enumerate(pairs):
+            k, v = (k / 2, v / 2) if fnuz else (k, v)
+            layers.append(
+                f"kvq.attention @layer{index} index {index} geometry <heads = {heads}, kv_heads = {heads}, head_size = {head_size}> "
+                f"source {source} cache {cache} checkpoint(q = 1.0, k = {k:.9e}, v = {v:.9e}, prob = 1.0)"
+            )
+        options = f"chip={chip} block-size={block_size} bounds={bounds} scales={scales} align={align}"
+        if fnuz and not self.emulated:
+            options += " fnuz=true"
+        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip[:2]]}={options}", self.emulated)
+
+    @property
+    def source_type(self):
+        """The numpy type of keys and values."""
+        return SOURCES[self.source]
+
+    @property
+    def cache_type(self):
+        """The numpy type of the cache."""
+        return FORMATS.get(self.element, self.source_type)
+
+    def symbol(self, op, pair):
+        """The name of the kernel for a pair of scales."""
+        name = f"kvq_{op}_nhd_{self.source}_{self.element}_h{self.heads}_d{self.head_size}_b{self.block_size}"
+        name += f"_align{self.align}" if self.align != 16 else ""
+        name += f"_{self.bounds}" if self.bounds != "check" else ""
+        if self.scales == "argument" and self.cache != "auto":
+            return name + "_dynamic"
+        return name + ("" if self.cache == "auto" else "".join(f"_{np.float32(scale).view(np.uint32):08x}" for scale in pair))
+
+    def run(self, op, pair, key, value, key_cache, value_cache, slots, num_blocks=None, num_tokens=None, grid=None, out_of_range=None):
+        """Runs a kernel on arrays: rows [tokens, heads, size], caches [blocks, rows, heads, size] of any strides."""
+        num_tokens = len(slots) if num_tokens is None else num_tokens
+        strides = [array.strides[0] // array.itemsize for array in (key, value)]
+        for array in (key_cache, value_cache):
+            strides += [stride // array.itemsize for stride in array.strides[:3]]
+        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (key, value, key_cache, value_cache, slots)]
+        scalars = [num_tokens, len(key_cache) if num_blocks is None else num_blocks, *strides]
+        arguments = pointers + [ctypes.c_int64(scalar) for scalar in scalars]
+        if self.bounds == "count":
+            arguments.append(ctypes.c_void_p(out_of_range.ctypes.data))
+        if self.scales == "argument" and self.cache != "auto":
+            scales = np.array(pair, np.float32)
+            arguments += [ctypes.c_void_p(scales.ctypes.data + i * scales.itemsize) for i in range(2)]
+        if self.emulated:
+            # As many blocks as tokens are enough; one more has to do nothing.
+            arguments.append(ctypes.c_int64(num_tokens + 1 if grid is None else grid))
+        function = getattr(self.library, self.symbol(op, pair))
+        function.restype = None
+        function(*arguments)
