@@ -37,8 +37,9 @@ void kvq::buildGeneratePipeline(OpPassManager &manager, const KernelOptions &opt
   generate.bounds = options.bounds;
   generate.scales = options.scales;
   manager.addPass(createGenerateKernelsPass(generate));
-  manager.addPass(createFoldScalesPass());
 }
+
+void kvq::buildFoldPipeline(OpPassManager &manager) { manager.addPass(createFoldScalesPass()); }
 
 /// What is left of kernels becomes LLVM-level code, on a GPU and on the host.
 static void buildBodyPipeline(OpPassManager &manager) {

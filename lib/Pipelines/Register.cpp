@@ -71,6 +71,7 @@ static void registerPipeline(StringRef name, StringRef description, Backend back
       name, description, [backend](OpPassManager &manager, const KernelOptions &options) {
         buildResolvePipeline(manager, options);
         buildGeneratePipeline(manager, options);
+        buildFoldPipeline(manager);
         buildLowerPipeline(manager, backend, options.chip);
       });
 }

@@ -25,6 +25,15 @@ static RawScale toRawScale(Attribute attr) {
   return {(*tensor.value_begin<APFloat>()).convertToFloat(), tensor.getNumElements()};
 }
 
+/// Where the layer's checkpoint came from, as far as an enclosing module says.
+static std::optional<CheckpointFormat> findFormat(Operation *op) {
+  for (; op; op = op->getParentOp())
+    if (auto origin = op->getAttrOfType<DictionaryAttr>(KvqDialect::kCheckpointAttrName))
+      if (auto format = origin.getAs<StringAttr>("format"))
+        return symbolize<CheckpointFormat>(format.getValue());
+  return std::nullopt;
+}
+
 RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz) {
   RuleInput input;
   for (ScaleKind kind : allValues<ScaleKind>())
@@ -33,6 +42,7 @@ RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz) {
   input.dtype = layer.getKvCacheDtype();
   input.calculateKVScales = layer.getCalculateKvScales();
   input.fnuz = fnuz;
+  input.format = findFormat(layer);
   return resolveScales(input);
 }
 

@@ -8,23 +8,9 @@
 #include "kvq/Support/Float32Text.h"
 #include "llvm/ADT/StringExtras.h"
 #include <charconv>
-#include <cmath>
 #include <limits>
 
 using namespace llvm;
-
-std::string kvq::formatFloat32(float value) {
-  if (std::isnan(value))
-    return "nan";
-  if (std::isinf(value))
-    return value < 0 ? "-inf" : "inf";
-  char buffer[64];
-  auto result = std::to_chars(buffer, buffer + sizeof(buffer), value);
-  std::string text(buffer, result.ptr);
-  if (text.find_first_of(".e") == std::string::npos)
-    text += ".0";
-  return text;
-}
 
 /// Whether `text` is digits, at most one point among them, then perhaps an
 /// exponent; no sign.

@@ -12,9 +12,7 @@
 
 using namespace llvm;
 
-/// Control characters escaped; bytes that are no UTF-8 too, so that what goes
-/// into a JSON manifest is text.
-static std::string escaped(StringRef text) {
+std::string kvq::escapeText(StringRef text) {
   const auto *begin = reinterpret_cast<const UTF8 *>(text.begin());
   const auto *end = reinterpret_cast<const UTF8 *>(text.end());
   bool legal = isLegalUTF8String(&begin, end);
@@ -34,7 +32,7 @@ static std::string escaped(StringRef text) {
 std::string kvq::quoteName(StringRef name) {
   constexpr size_t limit = 200;
   if (name.size() <= limit)
-    return "'" + escaped(name) + "'";
+    return "'" + escapeText(name) + "'";
   // Cut between characters, not within one.
   auto isContinuation = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
   size_t head = limit / 2, tail = name.size() - limit / 2;
@@ -42,7 +40,7 @@ std::string kvq::quoteName(StringRef name) {
     --head;
   while (tail < name.size() && isContinuation(name[tail]))
     ++tail;
-  return "'" + escaped(name.take_front(head)) + "..." + escaped(name.drop_front(tail)) + "'";
+  return "'" + escapeText(name.take_front(head)) + "..." + escapeText(name.drop_front(tail)) + "'";
 }
 
 std::string kvq::quoteNames(ArrayRef<std::string> names, size_t limit) {
@@ -55,5 +53,5 @@ std::string kvq::quoteNames(ArrayRef<std::string> names, size_t limit) {
 }
 
 Error kvq::fileError(StringRef file, const Twine &text) {
-  return createStringError(inconvertibleErrorCode(), escaped(file) + ": " + text);
+  return createStringError(inconvertibleErrorCode(), escapeText(file) + ": " + text);
 }

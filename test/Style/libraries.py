@@ -15,6 +15,9 @@ ORDER = [
 # Beside them, without LLVM; the driver writes artefacts, the runtime reads them.
 BESIDE = {"Artefact": set(), "Runtime": {"Artefact"}}
 
+# Headers that any library may include: they need nothing but the standard library.
+FREE_HEADERS = {"kvq/Support/Float32Format.h"}
+
 # Libraries that speak no MLIR, and those without LLVM too.
 WITHOUT_MLIR = {"Support", "Target", "Numerics", "Checkpoint", "Artefact", "Runtime"}
 WITHOUT_LLVM = {"Artefact", "Runtime"}

@@ -2,7 +2,7 @@
 
 import re
 
-from libraries import HEAVY_HEADERS, MAX_HEAVY_SOURCES, WITHOUT_LLVM, WITHOUT_MLIR, allowed
+from libraries import FREE_HEADERS, HEAVY_HEADERS, MAX_HEAVY_SOURCES, WITHOUT_LLVM, WITHOUT_MLIR, allowed
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
@@ -26,7 +26,7 @@ def edges(source_dir):
     """(file, library, library used) of each include of another library."""
     for path, library, text in sources(source_dir):
         for include in INCLUDE.findall(text):
-            if include.startswith("kvq/"):
+            if include.startswith("kvq/") and include not in FREE_HEADERS:
                 yield path, library, library_of_include(include)
 
 
@@ -66,6 +66,11 @@ def test_layers_without_mlir_and_llvm(source_dir):
         for include in INCLUDE.findall(text):
             if (library in WITHOUT_MLIR and include.startswith("mlir/")) or (library in WITHOUT_LLVM and include.startswith("llvm/")):
                 wrong.append(f"{path}: includes '{include}'")
+    assert not wrong, "\n".join(wrong)
+
+
+def test_free_headers_need_only_the_standard_library(source_dir):
+    wrong = [f"{name}: includes '{include}'" for name in sorted(FREE_HEADERS) for include in INCLUDE.findall((source_dir / "include" / name).read_text()) if "/" in include]
     assert not wrong, "\n".join(wrong)
 
 

@@ -46,6 +46,7 @@ struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
 /// scales. `chip` and `fnuz` take effect unless the module has been resolved.
 void buildResolvePipeline(mlir::OpPassManager &manager, const KernelOptions &options);
 void buildGeneratePipeline(mlir::OpPassManager &manager, const KernelOptions &options);
+void buildFoldPipeline(mlir::OpPassManager &manager);
 
 /// From folded kernels to the dialect of a backend, ready for serialisation.
 /// `chip` may be empty; upstream's conversion to ROCDL takes it for granted

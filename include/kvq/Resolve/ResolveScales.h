@@ -17,9 +17,6 @@ namespace kvq {
 /// checkpoint's, as far as the module says it.
 RuleOutput resolveLayer(AttentionOp layer, bool fnuz);
 
-/// The text of a rule's outcome in an error, which the layer's name opens.
-std::string describeError(AttentionOp layer, const RuleText &error);
-
 } // namespace kvq
 
 #endif // KVQ_RESOLVE_RESOLVESCALES_H

@@ -14,15 +14,12 @@
 #ifndef KVQ_SUPPORT_FLOAT32TEXT_H
 #define KVQ_SUPPORT_FLOAT32TEXT_H
 
+#include "kvq/Support/Float32Format.h"
 #include "llvm/ADT/StringRef.h"
 #include <optional>
 #include <string>
 
 namespace kvq {
-
-/// '0.023', '1.0', '2.7e-21', '-0.0'; 'nan', 'inf' and '-inf' for what is not
-/// finite.
-std::string formatFloat32(float value);
 
 /// The float32 nearest (ties to even) to a decimal, or what formatFloat32
 /// writes for a value that is not finite. Beyond the range it is an infinity or

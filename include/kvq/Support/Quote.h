@@ -18,6 +18,10 @@
 
 namespace kvq {
 
+/// `text` on one line: control characters as '\xNN', and bytes that are no UTF-8
+/// too, so that what goes into a JSON manifest is text.
+std::string escapeText(llvm::StringRef text);
+
 /// `name` in single quotes, control characters as '\xNN', and the middle left
 /// out where it is longer than 200 bytes.
 std::string quoteName(llvm::StringRef name);

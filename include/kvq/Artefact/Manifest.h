@@ -1,0 +1,122 @@
+//===- Manifest.h - What an artefact holds ----------------------*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+//
+// The schema `kvq.manifest/1` as structs, in the order of its keys, and its
+// writer. Nothing here knows LLVM, so that a runtime can use it.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_ARTEFACT_MANIFEST_H
+#define KVQ_ARTEFACT_MANIFEST_H
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kvq {
+
+/// The file of an artefact that describes the others.
+inline constexpr const char *kManifestFile = "manifest.json";
+/// What the manifest's first line says it is.
+inline constexpr const char *kManifestSchema = "kvq.manifest/1";
+
+/// A size of a grid or a block: a number, an argument's name, or two sizes
+/// joined.
+struct LaunchSize {
+  enum class Kind { Number, Argument, CeilDiv, Mul, Min, Max };
+  Kind kind = Kind::Number;
+  int64_t number = 1;
+  std::string argument;
+  /// Two for the joined kinds, else none.
+  std::vector<LaunchSize> operands;
+
+  static LaunchSize of(int64_t number);
+  static LaunchSize of(const std::string &argument);
+  static LaunchSize ceilDiv(LaunchSize dividend, LaunchSize divisor);
+};
+
+/// The key of a joined kind: 'ceil_div', 'mul', 'min' or 'max'.
+const char *launchSizeKey(LaunchSize::Kind kind);
+
+struct ManifestArgument {
+  std::string name;
+  /// 'ptr', 'i64' or 'i32'.
+  std::string type;
+  /// Of a pointer, in bytes.
+  std::optional<int64_t> align;
+  /// Of a stride, in elements.
+  std::optional<int64_t> divisible;
+};
+
+/// How a kernel uses one scale.
+struct ManifestScale {
+  /// Null where the scale is an argument.
+  std::optional<float> value;
+  std::string method;
+  /// How many inputs the proof of the method tried; absent without a proof.
+  std::optional<uint64_t> tried;
+};
+
+struct ManifestKernel {
+  std::string symbol, target, op, layout, sourceType, cacheType;
+  int64_t numKVHeads = 0, headSize = 0, blockSize = 0;
+  /// By the scales' names, in order; none where the cache holds the source type.
+  std::vector<std::pair<std::string, ManifestScale>> scales;
+  std::vector<ManifestArgument> args;
+  std::array<LaunchSize, 3> block, grid;
+  int64_t sharedBytes = 0;
+};
+
+struct ManifestTarget {
+  std::string target, backend;
+  bool fnuz = false;
+  /// Null where layers differ or, with `auto`, have no source type.
+  std::optional<std::string> cacheType;
+  /// Kind ('ptx', 'cubin', 'hsaco', 'shared_object') and name.
+  std::vector<std::pair<std::string, std::string>> files;
+};
+
+/// What one target makes of a layer.
+struct ManifestLayerTarget {
+  std::string target;
+  /// q, k, v, prob.
+  std::array<float, 4> scales = {1.0f, 1.0f, 1.0f, 1.0f};
+  bool calculateKVScales = false;
+  /// Operation and symbol.
+  std::vector<std::pair<std::string, std::string>> kernels;
+  std::vector<std::string> warnings, notes;
+};
+
+struct ManifestLayer {
+  std::string name;
+  int64_t index = 0;
+  /// In the order of Manifest::targets.
+  std::vector<ManifestLayerTarget> targets;
+};
+
+struct Manifest {
+  /// Name and version of the program, e.g. 'kvq 0.1.0'.
+  std::string producer;
+  /// Of the checkpoint.
+  std::string format, modelType, sha256;
+  int64_t tensorParallelSize = 1;
+  std::vector<std::string> warnings, notes;
+  std::vector<ManifestTarget> targets;
+  std::vector<ManifestKernel> kernels;
+  /// Ordered by (index, name).
+  std::vector<ManifestLayer> layers;
+};
+
+/// The text of `manifest.json`.
+std::string toJsonText(const Manifest &manifest);
+
+} // namespace kvq
+
+#endif // KVQ_ARTEFACT_MANIFEST_H

@@ -1,0 +1,182 @@
+//===- Compile.cpp - What kvqc compile does -------------------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Driver/Compile.h"
+#include "CompileTarget.h"
+#include "Layers.h"
+#include "kvq/Artefact/Header.h"
+#include "kvq/Driver/Diagnostics.h"
+#include "kvq/Pipelines/Pipelines.h"
+#include "kvq/Serialize/Serializer.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/ThreadPool.h"
+#include "llvm/Support/Threading.h"
+
+using namespace mlir;
+using namespace kvq;
+
+StringRef kvq::getProducer() { return "kvq " KVQ_VERSION; }
+
+static OutputMark artefactMark() { return {kManifestFile, kManifestSchema}; }
+
+llvm::Error kvq::checkArtefactFolder(StringRef folder) {
+  return checkOutputDirectory(folder, artefactMark());
+}
+
+namespace {
+
+/// The inputs of a compilation, and what is known of them before any target is
+/// compiled.
+struct Plan {
+  static llvm::Expected<Plan> make(const CompileOptions &options, const DialectRegistry &registry);
+
+  Input input;
+  Origin origin;
+  std::vector<Target> targets;
+  /// Names and indices, in order.
+  std::vector<std::pair<std::string, int64_t>> layers;
+};
+
+} // namespace
+
+llvm::Expected<Plan> Plan::make(const CompileOptions &options, const DialectRegistry &registry) {
+  llvm::Expected<Input> input = Input::open(options.input);
+  if (!input)
+    return input.takeError();
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  llvm::Expected<OwningOpRef<ModuleOp>> loaded = input->load(context);
+  if (!loaded)
+    return loaded.takeError();
+  ModuleOp module = **loaded;
+  llvm::Expected<std::vector<Target>> targets =
+      chooseTargets(module, options.targets, options.fnuz);
+  if (!targets)
+    return targets.takeError();
+  for (Operation &op : *module.getBody())
+    if (!isa<AttentionOp>(op))
+      return moduleError(module, "expected a module of 'kvq.attention' alone, but it has '" +
+                                     op.getName().getStringRef() +
+                                     "'; kvq-opt compiles modules with more in them");
+  if (llvm::Error error = input->requireShapes(module))
+    return std::move(error);
+  Origin origin = input->getOrigin(module);
+  Plan plan{std::move(*input), std::move(origin), std::move(*targets), {}};
+  for (AttentionOp layer : getSortedLayers(module))
+    plan.layers.emplace_back(layer.getSymName().str(), layer.getIndex());
+  return plan;
+}
+
+llvm::Expected<std::vector<std::string>> kvq::describePipelines(const CompileOptions &options) {
+  DialectRegistry registry;
+  registerDialects(registry);
+  llvm::Expected<Plan> plan = Plan::make(options, registry);
+  if (!plan)
+    return plan.takeError();
+  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
+  std::vector<std::string> texts;
+  for (const Target &target : plan->targets) {
+    PassManager manager(&context, ModuleOp::getOperationName());
+    buildTargetPipeline(manager, options, target, plan->input.isModule());
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    manager.printAsTextualPipeline(os);
+    texts.push_back(text);
+  }
+  return texts;
+}
+
+/// Compiles all targets, `jobs` at a time; the first error in their order.
+static llvm::Expected<std::vector<CompiledTarget>> compileTargets(const Plan &plan,
+                                                                  const CompileOptions &options,
+                                                                  const DialectRegistry &registry,
+                                                                  Progress &progress) {
+  size_t count = plan.targets.size();
+  std::vector<CompiledTarget> compiled(count);
+  std::vector<std::string> errors(count);
+  auto compileOne = [&](size_t index) {
+    llvm::Expected<CompiledTarget> result =
+        compileTarget(plan.input, options, plan.targets[index], registry, progress);
+    if (result)
+      compiled[index] = std::move(*result);
+    else
+      errors[index] = llvm::toString(result.takeError());
+  };
+  {
+    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.jobs));
+    for (size_t index = 0; index < count; ++index)
+      pool.async([&compileOne, index] { compileOne(index); });
+    pool.wait();
+  }
+  for (const std::string &error : errors)
+    if (!error.empty())
+      return llvm::createStringError(llvm::Twine(error));
+  return compiled;
+}
+
+/// The manifest, with every different text of the layers and targets once.
+static Manifest makeManifest(const Plan &plan, const CompileOptions &options,
+                             std::vector<CompiledTarget> &compiled, TextList &warnings) {
+  Manifest manifest;
+  manifest.producer = getProducer().str();
+  manifest.format = plan.origin.format;
+  manifest.modelType = plan.origin.modelType;
+  manifest.sha256 = plan.origin.sha256;
+  manifest.tensorParallelSize = options.tensorParallelSize;
+  TextList notes;
+  for (const std::string &note : plan.origin.notes)
+    notes.add("", note);
+  for (auto [index, layer] : llvm::enumerate(plan.layers)) {
+    ManifestLayer entry;
+    std::tie(entry.name, entry.index) = layer;
+    for (CompiledTarget &target : compiled) {
+      for (const std::string &warning : target.layers[index].warnings)
+        warnings.add(entry.name, warning);
+      for (const std::string &note : target.layers[index].notes)
+        notes.add(entry.name, note);
+      entry.targets.push_back(std::move(target.layers[index]));
+    }
+    manifest.layers.push_back(std::move(entry));
+  }
+  for (CompiledTarget &target : compiled) {
+    for (const std::string &warning : target.warnings)
+      warnings.add(target.target.target, warning);
+    llvm::append_range(manifest.kernels, target.kernels);
+    manifest.targets.push_back(std::move(target.target));
+  }
+  manifest.warnings = warnings.getTexts();
+  manifest.notes = notes.getTexts();
+  return manifest;
+}
+
+llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, StringRef folder,
+                                           Progress &progress) {
+  if (llvm::Error error = checkArtefactFolder(folder))
+    return std::move(error);
+  DialectRegistry registry;
+  registerDialects(registry);
+  registerSerializationDialects(registry);
+  llvm::Expected<Plan> plan = Plan::make(options, registry);
+  if (!plan)
+    return plan.takeError();
+  llvm::Expected<std::vector<CompiledTarget>> compiled =
+      compileTargets(*plan, options, registry, progress);
+  if (!compiled)
+    return compiled.takeError();
+
+  TextList warnings;
+  Manifest manifest = makeManifest(*plan, options, *compiled, warnings);
+  std::vector<OutputFile> files;
+  files.push_back({kManifestFile, toJsonText(manifest)});
+  files.push_back({kHeaderFile, toHeaderText(manifest)});
+  for (CompiledTarget &target : *compiled)
+    for (OutputFile &file : target.files)
+      files.push_back(std::move(file));
+  if (llvm::Error error = writeOutputDirectory(folder, artefactMark(), files))
+    return std::move(error);
+  return CompileReport{warnings.describe()};
+}

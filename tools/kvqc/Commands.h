@@ -1,0 +1,37 @@
+//===- Commands.h - The subcommands of kvqc ---------------------*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_TOOLS_KVQC_COMMANDS_H
+#define KVQ_TOOLS_KVQC_COMMANDS_H
+
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Error.h"
+
+namespace kvq {
+
+/// A subcommand: the options that LLVM's command line knows of it, and what it
+/// does once they are read.
+struct Command {
+  llvm::cl::SubCommand *options;
+  llvm::cl::OptionCategory *category;
+  llvm::Error (*run)();
+};
+
+Command importCommand();
+Command inspectCommand();
+Command compileCommand();
+
+/// Prints a warning, "warning: " before it.
+void printWarning(llvm::StringRef text);
+
+/// Prints an error, "error: " before it.
+void printError(llvm::StringRef text);
+
+} // namespace kvq
+
+#endif // KVQ_TOOLS_KVQC_COMMANDS_H

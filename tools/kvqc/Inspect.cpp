@@ -1,0 +1,69 @@
+//===- Inspect.cpp - kvqc inspect -----------------------------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Driver/Inspect.h"
+#include "Commands.h"
+#include "Options.h"
+#include "kvq/Support/OutputDirectory.h"
+
+using namespace kvq;
+namespace cl = llvm::cl;
+
+static cl::SubCommand
+    command("inspect",
+            R"(Shows what a checkpoint says of its KV cache, and what an engine makes of it
+
+CHECKPOINT is a folder of Hugging Face files, a legacy kv_cache_scales.json or a .mlir file.
+Each layer's scales are shown as the files give them and as resolved for one target, with the
+engine's warnings and kvq's own notes. A layer whose scales an engine would refuse is an error.
+
+  kvqc inspect Llama-3.1-8B-FP8-KV                    as on a GPU with OCP formats
+  kvqc inspect Llama-3.1-8B-FP8-KV --target gfx942    as on an MI300
+  kvqc inspect Llama-3.1-8B-FP8-KV --format json      for a script)");
+static cl::OptionCategory category("Options of inspect");
+static InputArguments input(command, category);
+static cl::list<std::string> target("target", cl::desc("A chip's name (default: host)"),
+                                    cl::value_desc("chip"), cl::sub(command), cl::cat(category));
+static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
+                          cl::cat(category));
+static cl::opt<std::string> format("format", cl::desc("table or json (default: table)"),
+                                   cl::value_desc("format"), cl::init("table"), cl::sub(command),
+                                   cl::cat(category));
+
+static llvm::Error run() {
+  llvm::Expected<InputOptions> inputOptions = input.get();
+  if (!inputOptions)
+    return inputOptions.takeError();
+  if (target.size() > 1)
+    return llvm::createStringError("expected one '--target', but got " +
+                                   llvm::Twine(target.size()));
+  if (format != "table" && format != "json")
+    return llvm::createStringError("expected '--format' to be one of 'table', 'json', but got " +
+                                   quoteName(format));
+  InspectOptions options;
+  options.input = *inputOptions;
+  if (!target.empty())
+    options.target = target.front();
+  options.fnuz = fnuz;
+  llvm::Expected<Inspection> inspection = inspect(options);
+  if (!inspection)
+    return inspection.takeError();
+  if (llvm::Error error = writeStandardOutput(format == "json" ? toJsonText(*inspection)
+                                                               : toTableText(*inspection)))
+    return error;
+  for (const std::string &warning : inspection->warnings.describe())
+    printWarning(warning);
+  // All layers in error but the last, which is the command's own error.
+  for (const std::string &error :
+       llvm::ArrayRef(inspection->errors).drop_back(inspection->errors.empty() ? 0 : 1))
+    printError(error);
+  if (!inspection->errors.empty())
+    return llvm::createStringError(llvm::Twine(inspection->errors.back()));
+  return llvm::Error::success();
+}
+
+Command kvq::inspectCommand() { return {&command, &category, run}; }
