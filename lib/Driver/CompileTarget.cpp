@@ -24,7 +24,8 @@ using namespace kvq;
 static void setOptions(KernelOptions &kernel, const CompileOptions &options, const Target &target) {
   kernel.chip = target.chip->name.str();
   kernel.fnuz = target.fnuz && !target.chip->fnuz;
-  kernel.ops = llvm::ArrayRef<CacheOpKind>(options.ops);
+  for (CacheOpKind kind : options.ops)
+    kernel.ops.push_back(stringify(kind).str());
   kernel.layout = options.layout;
   kernel.blockSize = options.blockSize;
   kernel.align = options.align;
