@@ -27,6 +27,12 @@ def bin_dir(build_dir):
 
 
 @pytest.fixture(scope="session")
+def llvm_tools_dir():
+    """The folder of LLVM's programs."""
+    return pathlib.Path(os.environ.get("KVQ_LLVM_TOOLS_DIR", "/usr/lib/llvm-22/bin"))
+
+
+@pytest.fixture(scope="session")
 def kvqc(bin_dir):
     """The driver under test; skips where it is not built."""
     return _program(bin_dir / "kvqc")
