@@ -4,9 +4,8 @@ import ctypes
 import subprocess
 
 import numpy as np
+from chips import BACKENDS, is_fnuz
 from formulas import FORMATS, SOURCES
-
-BACKENDS = {"sm": "nvvm", "gf": "rocdl", "ho": "host"}
 
 
 def cache_format(dtype, fnuz):
@@ -75,8 +74,8 @@ class Kernels:
     ):
         self.source, self.cache, self.heads, self.head_size, self.block_size = source, cache, heads, head_size, block_size
         self.bounds, self.scales, self.align = bounds, scales, align
-        self.emulated = chip != "host"
-        fnuz = fnuz or chip == "gfx942"
+        self.emulated = BACKENDS[chip] != "host"
+        fnuz = fnuz or is_fnuz(chip)
         self.element = source if cache == "auto" else cache_format(cache, fnuz)
         layers = []
         for index, (k, v) in enumerate(pairs):
@@ -88,7 +87,7 @@ class Kernels:
         options = f"chip={chip} block-size={block_size} bounds={bounds} scales={scales} align={align}"
         if fnuz and not self.emulated:
             options += " fnuz=true"
-        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip[:2]]}={options}", self.emulated)
+        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip]}={options}", self.emulated)
 
     @property
     def source_type(self):
