@@ -1,12 +1,17 @@
 """Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them."""
 
 import ctypes
+import os
 import subprocess
 
 import numpy as np
+from chips import BACKENDS, is_fnuz
 from formulas import FORMATS, SOURCES
 
-BACKENDS = {"sm": "nvvm", "gf": "rocdl", "ho": "host"}
+
+def sample(values, step):
+    """All values; every step-th where a sanitizer slows the compiler: kernels are not instrumented, and give what they give without."""
+    return values[::step] if "ASAN_OPTIONS" in os.environ else values
 
 
 def cache_format(dtype, fnuz):
@@ -75,8 +80,8 @@ class Kernels:
     ):
         self.source, self.cache, self.heads, self.head_size, self.block_size = source, cache, heads, head_size, block_size
         self.bounds, self.scales, self.align = bounds, scales, align
-        self.emulated = chip != "host"
-        fnuz = fnuz or chip == "gfx942"
+        self.emulated = BACKENDS[chip] != "host"
+        fnuz = fnuz or is_fnuz(chip)
         self.element = source if cache == "auto" else cache_format(cache, fnuz)
         layers = []
         for index, (k, v) in enumerate(pairs):
@@ -88,7 +93,7 @@ class Kernels:
         options = f"chip={chip} block-size={block_size} bounds={bounds} scales={scales} align={align}"
         if fnuz and not self.emulated:
             options += " fnuz=true"
-        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip[:2]]}={options}", self.emulated)
+        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip]}={options}", self.emulated)
 
     @property
     def source_type(self):

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from kernels import Kernels
+from chips import representatives
+from kernels import Kernels, sample
 from memory import CACHES, ROWS, Memory, expect
 
-CHIPS = ["host", "sm_80", "sm_90", "sm_100", "gfx90a", "gfx942", "gfx950", "gfx1201"]
+CHIPS = sample(representatives(), 4)
 PAIR = (np.float32(0.0230712890625), np.float32(0.75))
 
 # heads, head size, block size, source type: vectors of every width, rows shorter and longer than a thread block.

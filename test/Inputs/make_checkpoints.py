@@ -93,30 +93,48 @@ def compressed_tensors(folder):
 
 def compressed_tensors_attention(folder):
     """extra: the attention quantised too"""
-    llama(folder, COMPRESSED_TENSORS, lambda n: {
-        ".q_scale": one(0.0625), ".k_scale": one(K[n]), ".v_scale": one(V[n]),
-        **{f".{kind}_zero_point": np.zeros(1, ml_dtypes.float8_e4m3fn) for kind in "qkv"}})
+    llama(
+        folder,
+        COMPRESSED_TENSORS,
+        lambda n: {
+            ".q_scale": one(0.0625),
+            ".k_scale": one(K[n]),
+            ".v_scale": one(V[n]),
+            **{f".{kind}_zero_point": np.zeros(1, ml_dtypes.float8_e4m3fn) for kind in "qkv"},
+        },
+    )
 
 
 def compressed_tensors_heads(folder):
     """extra: one scale per head"""
     scheme = dict(FP8_SCHEME, strategy="attn_head")
-    llama(folder, dict(COMPRESSED_TENSORS, kv_cache_scheme=scheme), lambda n: {
-        f".{kind}_scale": np.linspace(0.02, 0.04, 8).astype(BF16).reshape(8, 1, 1) for kind in "kv"})
+    llama(
+        folder,
+        dict(COMPRESSED_TENSORS, kv_cache_scheme=scheme),
+        lambda n: {f".{kind}_scale": np.linspace(0.02, 0.04, 8).astype(BF16).reshape(8, 1, 1) for kind in "kv"},
+    )
 
 
 def modelopt(folder):
-    quantization = {"quant_method": "modelopt", "quant_algo": "FP8", "producer": {"name": "modelopt", "version": "0.47.0"},
-                    "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"}}
-    quant_config = {"producer": {"name": "modelopt", "version": "0.47.0"},
-                    "quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]}}
-    llama(folder, quantization, lambda n: {".k_proj.k_scale": scalar(K32[n]), ".v_proj.v_scale": scalar(V32[n])},
-          hf_quant_config=quant_config)
+    quantization = {
+        "quant_method": "modelopt",
+        "quant_algo": "FP8",
+        "producer": {"name": "modelopt", "version": "0.47.0"},
+        "kv_cache_scheme": {"dynamic": False, "num_bits": 8, "type": "float"},
+    }
+    quant_config = {
+        "producer": {"name": "modelopt", "version": "0.47.0"},
+        "quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8", "exclude_modules": ["lm_head"]},
+    }
+    llama(folder, quantization, lambda n: {".k_proj.k_scale": scalar(K32[n]), ".v_proj.v_scale": scalar(V32[n])}, hf_quant_config=quant_config)
 
 
 def fp8(folder):
-    llama(folder, {"quant_method": "fp8", "activation_scheme": "static", "kv_cache_scheme": "static"},
-          lambda n: {".k_scale": scalar(K32[n]), ".v_scale": scalar(V32[n])})
+    llama(
+        folder,
+        {"quant_method": "fp8", "activation_scheme": "static", "kv_cache_scheme": "static"},
+        lambda n: {".k_scale": scalar(K32[n]), ".v_scale": scalar(V32[n])},
+    )
 
 
 def fp8_kv(folder):
@@ -124,9 +142,16 @@ def fp8_kv(folder):
 
 
 def engine(folder):
-    llama(folder, {"quant_method": "fp8", "kv_cache_scheme": "static"}, lambda n: {
-        ".attn.q_scale": scalar(0.0625), ".attn.k_scale": scalar(K[n]), ".attn.v_scale": scalar(V[n]),
-        ".attn.prob_scale": scalar(0.00390625)})
+    llama(
+        folder,
+        {"quant_method": "fp8", "kv_cache_scheme": "static"},
+        lambda n: {
+            ".attn.q_scale": scalar(0.0625),
+            ".attn.k_scale": scalar(K[n]),
+            ".attn.v_scale": scalar(V[n]),
+            ".attn.prob_scale": scalar(0.00390625),
+        },
+    )
 
 
 def sharded(folder):
@@ -138,10 +163,21 @@ def no_scales(folder):
 
 
 def latent(folder):
-    config = {"architectures": ["DeepseekV3ForCausalLM"], "model_type": "deepseek_v3", "hidden_size": 7168,
-              "num_attention_heads": 128, "num_key_value_heads": 128, "kv_lora_rank": 512, "qk_rope_head_dim": 64,
-              "qk_nope_head_dim": 128, "v_head_dim": 128, "num_hidden_layers": 3, "num_nextn_predict_layers": 1,
-              "torch_dtype": "bfloat16", "quantization_config": {"quant_method": "fp8", "kv_cache_scheme": "static"}}
+    config = {
+        "architectures": ["DeepseekV3ForCausalLM"],
+        "model_type": "deepseek_v3",
+        "hidden_size": 7168,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 128,
+        "kv_lora_rank": 512,
+        "qk_rope_head_dim": 64,
+        "qk_nope_head_dim": 128,
+        "v_head_dim": 128,
+        "num_hidden_layers": 3,
+        "num_nextn_predict_layers": 1,
+        "torch_dtype": "bfloat16",
+        "quantization_config": {"quant_method": "fp8", "kv_cache_scheme": "static"},
+    }
     tensors = stand_ins(3)
     tensors.update({attention(n) + ".k_proj.k_scale": scalar(K[n]) for n in range(3)})
     write(folder, config, tensors)
@@ -150,10 +186,14 @@ def latent(folder):
 def gemma3(folder):
     """extra: a multi-modal model whose text_config leaves heads to the class"""
     place = "language_model.model.layers.{}.self_attn"
-    config = {"architectures": ["Gemma3ForConditionalGeneration"], "model_type": "gemma3", "torch_dtype": "bfloat16",
-              "text_config": {"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 6},
-              "vision_config": {"model_type": "siglip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 2},
-              "quantization_config": COMPRESSED_TENSORS}
+    config = {
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "model_type": "gemma3",
+        "torch_dtype": "bfloat16",
+        "text_config": {"model_type": "gemma3_text", "hidden_size": 2560, "num_hidden_layers": 6},
+        "vision_config": {"model_type": "siglip_vision_model", "num_attention_heads": 16, "num_hidden_layers": 2},
+        "quantization_config": COMPRESSED_TENSORS,
+    }
     tensors = stand_ins(6, place)
     tensors["vision_tower.vision_model.encoder.layers.0.self_attn.k_proj.weight"] = np.zeros((2, 2), BF16)
     for layer in range(6):
@@ -163,8 +203,15 @@ def gemma3(folder):
 
 def legacy_json(folder):
     folder.mkdir(parents=True, exist_ok=True)
-    scales = {"model_type": "llama", "kv_cache": {"dtype": "float8_e4m3fn", "scaling_factor": {
-        "0": {str(n): k for n, k in enumerate([0.0230364128947258, 0.01979283057153225, 0.0241350457072258, 0.0308314748108387])}}}}
+    scales = {
+        "model_type": "llama",
+        "kv_cache": {
+            "dtype": "float8_e4m3fn",
+            "scaling_factor": {
+                "0": {str(n): k for n, k in enumerate([0.0230364128947258, 0.01979283057153225, 0.0241350457072258, 0.0308314748108387])}
+            },
+        },
+    }
     (folder / "kv_cache_scales.json").write_text(json.dumps(scales, indent=2) + "\n")
     (folder / "config.json").write_text(json.dumps(LLAMA, indent=2) + "\n")
 
