@@ -1,7 +1,7 @@
 """The kernels that kvq makes for a layer of 8 heads of 128 numbers, written by hand in Triton.
 
-bf16 to and from an f8E4M3FN (or, on gfx942, f8E4M3FNUZ) cache in layout nhd, with slots, strides, a check of the bounds and constant scales; a program has
-one token. They take kvq's arguments in kvq's order, the scales and the sizes as constants.
+bf16 to and from an f8E4M3FN (or, on gfx942, f8E4M3FNUZ) cache in layout nhd, with slots, strides, a check of the bounds and constant scales; a
+program has one token. They take kvq's arguments in kvq's order, the scales and the sizes as constants.
 """
 
 import triton

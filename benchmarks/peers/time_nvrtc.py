@@ -1,6 +1,6 @@
 """Times NVRTC, in this process, on the store and the load kernel and prints JSON; benchmarks/run starts it.
 
-    time_nvrtc.py RUNS ARCH KIND [OPTION...]     KIND is ptx or cubin; OPTIONs go to the compiler
+Usage: time_nvrtc.py RUNS ARCH KIND [OPTION...]     KIND is ptx or cubin; OPTIONs go to the compiler
 """
 
 import ctypes

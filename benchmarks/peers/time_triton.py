@@ -1,6 +1,6 @@
 """Times Triton's compiler on the store and the load kernel and prints JSON; benchmarks/run starts it, a new process for every first compilation.
 
-    time_triton.py TARGET RUNS     TARGET is sm_90 or gfx942
+Usage: time_triton.py TARGET RUNS     TARGET is sm_90 or gfx942
 """
 
 import json
@@ -36,7 +36,8 @@ def main():
             constants = {"K_SCALE": 0.023 + run * 1e-4, "V_SCALE": 0.031 + run * 1e-4, "HEADS": 8, "HEAD_SIZE": 128, "BLOCK_SIZE": 16}
             start = time.perf_counter()
             for kernel in (kernels.store, kernels.load):
-                compiled = triton.compile(ASTSource(kernel, signature, constexprs=constants, attrs=attributes), target=target, options={"num_warps": 4})
+                source = ASTSource(kernel, signature, constexprs=constants, attrs=attributes)
+                compiled = triton.compile(source, target=target, options={"num_warps": 4})
                 assert compiled.asm["cubin" if is_cuda else "hsaco"]
             return time.perf_counter() - start
 
