@@ -1,0 +1,54 @@
+"""What the measurements are taken with."""
+
+import dataclasses
+import json
+import pathlib
+import subprocess
+import sys
+import time
+
+from statistics_of import Samples
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+
+
+@dataclasses.dataclass
+class Settings:
+    """The command line's choices."""
+
+    build: pathlib.Path
+    runs: int
+    processes: int
+    shards: int
+
+    def program(self, name):
+        return str(self.build / "bin" / name)
+
+
+@dataclasses.dataclass
+class Table:
+    """A table of the report: rows of text, the first one its head."""
+
+    title: str
+    rows: list
+    note: str = ""
+
+
+def run_json(command, **options):
+    """What `command` prints, as JSON; None where it fails, with its message on stderr."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode == 0:
+        return json.loads(done.stdout)
+    sys.stderr.write(f"skipped: {' '.join(command)}: {done.stderr.strip()}\n")
+    return None
+
+
+def time_command(command, runs, **options):
+    """Wall-clock seconds of the whole process, over `runs` runs after one that does not count."""
+    seconds = []
+    for run in range(runs + 1):
+        start = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        if run:
+            seconds.append(time.perf_counter() - start)
+    return Samples.of(seconds)
