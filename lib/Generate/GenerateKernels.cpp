@@ -131,7 +131,8 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
       if (!scale.getValue().isFinite() || scale.getValue().isNegative() ||
           scale.getValue().isZero())
         return layer.emitError("expected a positive finite ")
-               << stringify(kind) << "_scale, but got " << formatFloat32(scale.getValue().convertToFloat());
+               << stringify(kind) << "_scale, but got "
+               << formatFloat32(scale.getValue().convertToFloat());
       constants.push_back(scale);
     }
   }

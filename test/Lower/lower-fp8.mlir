@@ -54,7 +54,7 @@ module attributes {kvq.target = #kvq.target<chip = "CHIP", fnuz = false>} {
 
   // Vectors of any rank come back in their shape.
   // CHECK-LABEL: func.func @rank_two
-  // CHECK: vector.shape_cast %{{.+}} : vector<4xf8E4M3FN> to vector<2x2xf8E4M3FN>
+  // CHECK: vector.shape_cast %{{.+}} : vector<4xi8> to vector<2x2xi8>
   func.func @rank_two(%x: vector<2x2xf32>, %scale: f32) -> vector<2x2xf8E4M3FN> {
     %q = kvq.quantize %x, %scale using [#kvq.arithmetic<none, tried 514 by switch_points>] : vector<2x2xf32> to vector<2x2xf8E4M3FN>
     return %q : vector<2x2xf8E4M3FN>
