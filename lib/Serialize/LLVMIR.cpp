@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
+#include "HostVersions.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
@@ -175,9 +176,11 @@ llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const C
   const llvm::Target *target = llvm::TargetRegistry::lookupTarget(triple, message);
   if (!target)
     return oneLineError("LLVM has no backend for '" + chip.name + "': " + message);
+  llvm::TargetOptions options;
+  options.UseInitArray = true;
   std::unique_ptr<llvm::TargetMachine> machine(
-      target->createTargetMachine(triple, cpu, features, llvm::TargetOptions(), llvm::Reloc::PIC_,
-                                  std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      target->createTargetMachine(triple, cpu, features, options, llvm::Reloc::PIC_, std::nullopt,
+                                  llvm::CodeGenOptLevel::Aggressive));
   if (!machine)
     return oneLineError("LLVM cannot generate code for '" + chip.name + "'");
   return machine;
@@ -232,6 +235,8 @@ void optimize(Unit &unit, const ChipInfo &chip, const llvm::StringSet<> &kernels
   llvm::internalizeModule(module, [&](const llvm::GlobalValue &value) {
     return value.isDeclaration() || kernels.contains(value.getName());
   });
+  if (chip.backend == Backend::Host)
+    addWiderVersions(module, kernels);
 
   llvm::LoopAnalysisManager loops;
   llvm::FunctionAnalysisManager functions;

@@ -95,6 +95,19 @@ class Kernels:
             options += " fnuz=true"
         self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip]}={options}", self.emulated)
 
+    def versions(self):
+        """Makes the kernels run in each of the versions that this CPU can choose: for the host's baseline, and with its wider vectors."""
+        try:
+            wide = ctypes.c_int8.in_dll(self.library, "kvq_wide_vectors")
+        except ValueError:
+            yield "only"
+            return
+        chosen = wide.value
+        for value in range(chosen + 1):
+            wide.value = value
+            yield "wide" if value else "baseline"
+        wide.value = chosen
+
     @property
     def source_type(self):
         """The numpy type of keys and values."""

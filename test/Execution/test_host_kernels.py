@@ -15,9 +15,10 @@ def check(build_dir, folder, source, name, of_scales):
     kernels = Kernels(build_dir, folder, "host", source, cache, pairs, fnuz=fnuz)
     assert kernels.element == name
     random = np.random.default_rng(11)
-    for pair in pairs:
-        check_store(kernels, pair, random)
-        check_load(kernels, pair, random)
+    for _ in kernels.versions():
+        for pair in pairs:
+            check_store(kernels, pair, random)
+            check_load(kernels, pair, random)
     return len(np.unique(pairs))
 
 
