@@ -60,7 +60,7 @@ static void run(mlir::ModuleOp module, llvm::function_ref<void(mlir::OpPassManag
     fail("the pipeline failed");
 }
 
-void kvq::bench::runResolveAndGenerate(mlir::ModuleOp module, const CompileSpec &spec) {
+void kvq::bench::runUntilFolded(mlir::ModuleOp module, const CompileSpec &spec) {
   KernelOptions options;
   options.chip = spec.chip->name.str();
   options.fnuz = spec.fnuz;
@@ -68,6 +68,7 @@ void kvq::bench::runResolveAndGenerate(mlir::ModuleOp module, const CompileSpec 
   run(module, [&](mlir::OpPassManager &manager) {
     buildResolvePipeline(manager, options);
     buildGeneratePipeline(manager, options);
+    buildFoldPipeline(manager);
   });
 }
 

@@ -47,8 +47,9 @@ void registerAll(mlir::DialectRegistry &registry);
 /// Parses a module; a failure ends the program.
 mlir::OwningOpRef<mlir::ModuleOp> parse(mlir::MLIRContext &context, llvm::StringRef text);
 
-/// The three parts of a pipeline in order; a failure ends the program.
-void runResolveAndGenerate(mlir::ModuleOp module, const CompileSpec &spec);
+/// The two halves of a pipeline in order: to kernels with folded scales, and to
+/// the backend's dialect. A failure ends the program.
+void runUntilFolded(mlir::ModuleOp module, const CompileSpec &spec);
 void runLowering(mlir::ModuleOp module, const CompileSpec &spec);
 
 /// What is to be serialised: the first gpu.module, else the whole.

@@ -63,7 +63,7 @@ static Stages compile(const mlir::DialectRegistry &registry, const ChipInfo &chi
   stages.mark("context");
   auto module = parse(*context, text);
   stages.mark("parse");
-  runResolveAndGenerate(*module, spec);
+  runUntilFolded(*module, spec);
   stages.mark("resolve, generate, fold");
   runLowering(*module, spec);
   stages.mark("lower");

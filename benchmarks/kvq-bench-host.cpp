@@ -69,24 +69,37 @@ struct Kernels {
   std::string storeMethod, loadMethod;
 };
 
-/// Anonymous memory, zeroed and touched, in large pages where the system gives
-/// them.
-class Buffer {
+/// The memory of all cases, zeroed and touched, in large pages where the system
+/// gives them; one for all, so that every case meets the same pages.
+class Arena {
 public:
-  explicit Buffer(size_t size) : size(size) {
-    data = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (data == MAP_FAILED)
+  explicit Arena(size_t size) : size(size) {
+    void *mapped = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
       fail("cannot get memory");
+    data = static_cast<char *>(mapped);
     madvise(data, size, MADV_HUGEPAGE);
     std::memset(data, 0, size);
   }
-  Buffer(const Buffer &) = delete;
-  ~Buffer() { munmap(data, size); }
-  char *get() const { return static_cast<char *>(data); }
+  Arena(const Arena &) = delete;
+  ~Arena() { munmap(data, size); }
+
+  void reset() { used = 0; }
+
+  /// `count` bytes. No two areas have the same place within a page, where a CPU
+  /// takes a load for one that depends on an earlier store.
+  char *take(size_t count) {
+    constexpr size_t page = 4096, stagger = 5 * 128;
+    size_t begin = (used + page - 1) / page * page + ++areas * stagger % page;
+    used = begin + count;
+    if (used > size)
+      fail("the working set is larger than the memory taken for it");
+    return data + begin;
+  }
 
 private:
-  void *data;
-  size_t size;
+  char *data = nullptr;
+  size_t size, used = 0, areas = 0;
 };
 
 } // namespace
@@ -128,7 +141,7 @@ static Kernels compile(const mlir::DialectRegistry &registry, const Case &test) 
   LayerSpec layer{test.sourceType, test.cacheDtype, test.kScale, test.vScale};
   std::unique_ptr<mlir::MLIRContext> context = makeContext(registry);
   auto module = parse(*context, layer.text());
-  runResolveAndGenerate(*module, spec);
+  runUntilFolded(*module, spec);
   Kernels kernels;
   kernels.storeMethod = methodOf(*module, CacheOpKind::Store);
   kernels.loadMethod = methodOf(*module, CacheOpKind::Load);
@@ -209,22 +222,26 @@ static std::vector<double> time(llvm::function_ref<void()> body) {
 }
 
 /// Measures both kernels and the copy over `tokens` tokens.
-static llvm::json::Object measure(const Case &test, const Kernels &kernels, int64_t tokens) {
+static llvm::json::Object measure(Arena &arena, const Case &test, const Kernels &kernels,
+                                  int64_t tokens) {
   int64_t count = tokens * kRow, blocks = tokens / kBlockSize;
-  Buffer key(count * test.sourceBytes()), value(count * test.sourceBytes());
-  Buffer keyCache(count * test.cacheBytes()), valueCache(count * test.cacheBytes());
-  fill(test, key.get(), count);
-  fill(test, value.get(), count);
+  int64_t moved = 2 * count * (test.sourceBytes() + test.cacheBytes());
+  arena.reset();
+  char *key = arena.take(count * test.sourceBytes()),
+       *value = arena.take(count * test.sourceBytes());
+  char *keyCache = arena.take(count * test.cacheBytes());
+  char *valueCache = arena.take(count * test.cacheBytes());
+  char *from = arena.take(moved / 2), *to = arena.take(moved / 2);
+  fill(test, key, count);
+  fill(test, value, count);
   std::vector<int64_t> slots = makeSlots(tokens);
   float kScale = std::stof(test.kScale), vScale = std::stof(test.vScale);
   auto call = [&](Kernel kernel) {
-    kernel(key.get(), value.get(), keyCache.get(), valueCache.get(), slots.data(), tokens, blocks,
-           kRow, kRow, kBlockSize * kRow, kRow, kHeadSize, kBlockSize * kRow, kRow, kHeadSize,
-           &kScale, &vScale);
+    kernel(key, value, keyCache, valueCache, slots.data(), tokens, blocks, kRow, kRow,
+           kBlockSize * kRow, kRow, kHeadSize, kBlockSize * kRow, kRow, kHeadSize, &kScale,
+           &vScale);
   };
-  int64_t moved = 2 * count * (test.sourceBytes() + test.cacheBytes());
-  Buffer from(moved / 2), to(moved / 2);
-  auto copy = [&] { std::memcpy(to.get(), from.get(), moved / 2); };
+  auto copy = [&] { std::memcpy(to, from, moved / 2); };
 
   llvm::json::Object result{{"tokens", tokens}, {"values", 2 * count}, {"bytes_moved", moved}};
   result["memcpy"] = summarize(time(copy));
@@ -237,16 +254,20 @@ int main(int argc, char **argv) {
   cl::ParseCommandLineOptions(argc, argv, "Times the host's kernels against memcpy\n");
   mlir::DialectRegistry registry;
   registerAll(registry);
+  // The widest case: float32 rows, bytes in the caches, and the copy's two sides.
+  constexpr size_t widest = 2 * 2 * (4 + 1), spare = 1 << 20;
+  Arena arena(size_t(std::max(smallTokens, largeTokens)) * kRow * widest + spare);
   llvm::json::Array results;
   for (const Case &test : allCases()) {
     if (!only.empty() && test.name != only)
       continue;
     Kernels kernels = compile(registry, test);
-    results.push_back(llvm::json::Object{{"case", test.name},
-                                         {"store_method", kernels.storeMethod},
-                                         {"load_method", kernels.loadMethod},
-                                         {"in_cache", measure(test, kernels, smallTokens)},
-                                         {"out_of_cache", measure(test, kernels, largeTokens)}});
+    results.push_back(
+        llvm::json::Object{{"case", test.name},
+                           {"store_method", kernels.storeMethod},
+                           {"load_method", kernels.loadMethod},
+                           {"in_cache", measure(arena, test, kernels, smallTokens)},
+                           {"out_of_cache", measure(arena, test, kernels, largeTokens)}});
   }
   llvm::outs() << llvm::json::Value(std::move(results)) << "\n";
   return 0;

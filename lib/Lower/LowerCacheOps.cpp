@@ -58,6 +58,17 @@ private:
   void moveVectors(llvm::iota_range<unsigned> which, Value token, Value slot, Value head,
                    Value element);
 
+  /// Has the CPU fetch what the i-th cache's move at this place will read.
+  void prefetch(unsigned i, Value token, Value slot, Value head, Value element);
+
+  /// Where an element lies, in elements from the start of the i-th array of rows
+  /// or the i-th cache.
+  Value rowOffset(unsigned i, Value token, Value head, Value element);
+  Value cacheOffset(unsigned i, Value slot, Value head, Value element);
+
+  /// The slot that `slot_mapping` has for `token`.
+  Value slotOf(Value token);
+
   llvm::iota_range<unsigned> allCaches() { return llvm::seq<unsigned>(0, op.getCaches().size()); }
 
   Value constant(int64_t value, unsigned width = 64) {
@@ -125,14 +136,18 @@ private:
 
 } // namespace
 
+template <typename Op> Value CacheOpLowering<Op>::slotOf(Value token) {
+  Type i64 = builder.getI64Type();
+  auto slot = LLVM::LoadOp::create(builder, i64, address(op.getSlotMapping(), i64, token),
+                                   /*alignment=*/8);
+  slot.setInvariant(true);
+  return slot;
+}
+
 template <typename Op>
 void CacheOpLowering<Op>::forValidSlot(Value token, Value isFirst,
                                        llvm::function_ref<void(Value)> body) {
-  Type i64 = builder.getI64Type();
-  auto loaded = LLVM::LoadOp::create(builder, i64, address(op.getSlotMapping(), i64, token),
-                                     /*alignment=*/8);
-  loaded.setInvariant(true);
-  Value slot = loaded;
+  Value slot = slotOf(token);
   Value isValid;
   if (op.getBounds() == Bounds::Off) {
     isValid = compare(arith::CmpIPredicate::sge, slot, constant(0));
@@ -169,29 +184,50 @@ template <typename Op> Value CacheOpLowering<Op>::convert(Value vector, unsigned
 }
 
 template <typename Op>
+Value CacheOpLowering<Op>::rowOffset(unsigned i, Value token, Value head, Value element) {
+  Value inRow = add(mul(head, constant(cache.getHeadSize())), element);
+  return add(mul(token, op.getRowStrides()[i]), inRow);
+}
+
+template <typename Op>
+Value CacheOpLowering<Op>::cacheOffset(unsigned i, Value slot, Value head, Value element) {
+  constexpr unsigned stridesPerCache = 3;
+  ValueRange strides = op.getCacheStrides().slice(i * stridesPerCache, stridesPerCache);
+  Value block = div(slot, cache.getBlockSize()), row = rem(slot, cache.getBlockSize());
+  Value place = add(mul(block, strides[0]), mul(row, strides[1]));
+  return add(add(place, mul(head, strides[2])), element);
+}
+
+template <typename Op>
 void CacheOpLowering<Op>::moveVectors(llvm::iota_range<unsigned> which, Value token, Value slot,
                                       Value head, Value element) {
-  Value block = div(slot, cache.getBlockSize()), row = rem(slot, cache.getBlockSize());
-  Value inRow = add(mul(head, constant(cache.getHeadSize())), element);
-  auto rowOffset = [&](unsigned i) { return add(mul(token, op.getRowStrides()[i]), inRow); };
-  auto cacheOffset = [&](unsigned i) {
-    constexpr unsigned stridesPerCache = 3;
-    ValueRange strides = op.getCacheStrides().slice(i * stridesPerCache, stridesPerCache);
-    Value place = add(mul(block, strides[0]), mul(row, strides[1]));
-    return add(add(place, mul(head, strides[2])), element);
-  };
+  SmallVector<Value> rowOffsets, cacheOffsets, loaded;
+  for (unsigned i : which) {
+    rowOffsets.push_back(rowOffset(i, token, head, element));
+    cacheOffsets.push_back(cacheOffset(i, slot, head, element));
+  }
   // All loads come before the first store, so that they are under way together.
   bool toCache = op.isQuantizing();
-  SmallVector<Value> loaded;
-  for (unsigned i : which)
-    loaded.push_back(toCache ? load(op.getRows()[i], op.getSourceType(), rowOffset(i))
-                             : load(op.getCaches()[i], cache.getElement(), cacheOffset(i)));
-  for (auto [i, vector] : llvm::zip_equal(which, loaded)) {
+  for (auto [i, inRows, inCache] : llvm::zip_equal(which, rowOffsets, cacheOffsets))
+    loaded.push_back(toCache ? load(op.getRows()[i], op.getSourceType(), inRows)
+                             : load(op.getCaches()[i], cache.getElement(), inCache));
+  for (auto [i, inRows, inCache, vector] :
+       llvm::zip_equal(which, rowOffsets, cacheOffsets, loaded)) {
     if (toCache)
-      store(convert(vector, i), op.getCaches()[i], cache.getElement(), cacheOffset(i));
+      store(convert(vector, i), op.getCaches()[i], cache.getElement(), inCache);
     else
-      store(convert(vector, i), op.getRows()[i], op.getSourceType(), rowOffset(i));
+      store(convert(vector, i), op.getRows()[i], op.getSourceType(), inRows);
   }
+}
+
+template <typename Op>
+void CacheOpLowering<Op>::prefetch(unsigned i, Value token, Value slot, Value head, Value element) {
+  Value source = op.isQuantizing() ? address(op.getRows()[i], bitsOf(op.getSourceType()),
+                                             rowOffset(i, token, head, element))
+                                   : address(op.getCaches()[i], bitsOf(cache.getElement()),
+                                             cacheOffset(i, slot, head, element));
+  constexpr unsigned toRead = 0, intoAllCaches = 3, data = 1;
+  LLVM::Prefetch::create(builder, source, toRead, intoAllCaches, data);
 }
 
 template <typename Op> void CacheOpLowering<Op>::lowerToThreads() {
@@ -238,12 +274,19 @@ template <typename Op> void CacheOpLowering<Op>::lowerToLoops() {
   };
   Value token = openLoop(op.getNumTokens(), 1);
   forValidSlot(token, /*isFirst=*/{}, [&](Value slot) {
+    // While one token is converted the next is fetched: the arithmetic is too
+    // long for the CPU to look that far ahead. Its slot need not be valid, for
+    // fetching never faults.
+    Value last = arith::SubIOp::create(builder, op.getNumTokens(), constant(1));
+    Value next = arith::MinSIOp::create(builder, add(token, constant(1)), last);
+    Value nextSlot = slotOf(next);
     // One cache after the other: the constants of two scales are too many for
     // the registers of a CPU.
     for (unsigned i : allCaches()) {
       OpBuilder::InsertionGuard guard(builder);
       Value head = openLoop(constant(cache.getKvHeads()), 1);
       Value element = openLoop(constant(cache.getHeadSize()), mapping.vectorWidth);
+      prefetch(i, next, nextSlot, head, element);
       moveVectors(llvm::seq<unsigned>(i, i + 1), token, slot, head, element);
     }
   });

@@ -58,13 +58,15 @@ module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
 
 // -----
 
-// On the host one call does all tokens, one cache after the other, unaligned.
+// On the host one call does all tokens, one cache after the other, unaligned, and fetches the next token ahead.
 module attributes {kvq.target = #kvq.target<chip = "host">} {
   // CHECK-LABEL: func.func @store
   // CHECK: scf.for
   // CHECK: scf.if
+  // CHECK: arith.minsi
   // CHECK: scf.for
   // CHECK: scf.for
+  // CHECK: llvm.intr.prefetch
   // CHECK: llvm.load %{{.+}} invariant {alignment = 2 : i64} : !llvm.ptr -> vector<16xi16>
   // CHECK: scf.for
   // CHECK: scf.for
