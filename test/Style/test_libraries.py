@@ -70,7 +70,12 @@ def test_layers_without_mlir_and_llvm(source_dir):
 
 
 def test_free_headers_need_only_the_standard_library(source_dir):
-    wrong = [f"{name}: includes '{include}'" for name in sorted(FREE_HEADERS) for include in INCLUDE.findall((source_dir / "include" / name).read_text()) if "/" in include]
+    wrong = [
+        f"{name}: includes '{include}'"
+        for name in sorted(FREE_HEADERS)
+        for include in INCLUDE.findall((source_dir / "include" / name).read_text())
+        if "/" in include
+    ]
     assert not wrong, "\n".join(wrong)
 
 
