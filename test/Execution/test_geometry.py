@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from chips import EMULATED, representatives
 from kernels import Kernels, sample
-from memory import CACHES, ROWS, Memory, expect
+from memory import CACHES, ROWS, Memory, expect, fenced
 
 CHIPS = sample(representatives(), 4)
 PAIR = (np.float32(0.0230712890625), np.float32(0.75))
@@ -156,6 +156,22 @@ def test_the_manifests_grid(build_dir, tmp_path, kvqc, chip, geometry):
         blocks = len(slots) // rows + 1
         for tokens, grid in ((0, 0), (1, 1), (per_block, 1), (per_block + 1, 2), (2 * per_block, 2)):
             check(kernels, op, np.random.default_rng(47), len(slots), blocks, slots=slots, num_tokens=tokens, grid=grid)
+
+
+@pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
+@pytest.mark.parametrize("chip", CHIPS)
+def test_nothing_else_is_read(build_dir, tmp_path, chip, at_end):
+    """A kernel that reads or writes outside its arrays ends the process."""
+    for index, (heads, size, rows, source) in enumerate(((8, 128, 16, "bf16"), (13, 46, 8, "f16"), (3, 33, 7, "bf16"), (1, 20, 1, "f32"))):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        kernels = Kernels(build_dir, folder, chip, source, "fp8", [PAIR], heads=heads, head_size=size, block_size=rows)
+        for op in ("store", "load"):
+            key, value = (fenced((3, heads, size), kernels.source_type, at_end) for _ in range(2))
+            caches = [fenced((4, rows, heads, size), np.uint8, at_end) for _ in range(2)]
+            slots = fenced((3,), np.int64, at_end)
+            slots[...] = (0, 4 * rows - 1, 4 * rows)
+            kernels.run(op, PAIR, key, value, *caches, slots)
 
 
 def test_the_last_of_two_tokens_wins(build_dir, tmp_path):
