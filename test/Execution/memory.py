@@ -1,5 +1,8 @@
 """Arrays in memory that is watched on all sides, and what a kernel should make of them."""
 
+import ctypes
+import mmap
+
 import numpy as np
 from formulas import load, store
 
@@ -27,6 +30,21 @@ class Memory:
         """Whether two memories have the same content, margins included."""
         mine, others = (memory.bytes[memory.start - MARGIN : memory.start + memory.size + MARGIN] for memory in (self, other))
         return bool((mine == others).all())
+
+
+def fenced(shape, dtype, at_end):
+    """An array between pages that cannot be read or written, right after the first one, or right before the second."""
+    page = mmap.PAGESIZE
+    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+    pages = -(-size // page)
+    whole = np.frombuffer(mmap.mmap(-1, (pages + 2) * page), np.uint8)
+    library = ctypes.CDLL(None, use_errno=True)
+    for number in (0, pages + 1):
+        address = ctypes.c_void_p(whole.ctypes.data + number * page)
+        if library.mprotect(address, ctypes.c_size_t(page), 0) != 0:
+            raise OSError(ctypes.get_errno(), "mprotect")
+    start = (pages + 1) * page - size if at_end else page
+    return whole[start : start + size].view(dtype).reshape(shape)
 
 
 # How engines lay the two caches out in one tensor: its shape, and the views [blocks, rows, heads, size].

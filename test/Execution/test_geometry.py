@@ -1,10 +1,13 @@
 """Where kernels read and write: geometries, strides, slots and bounds, with watched memory around all of it."""
 
+import json
+import subprocess
+
 import numpy as np
 import pytest
-from chips import representatives
+from chips import EMULATED, representatives
 from kernels import Kernels, sample
-from memory import CACHES, ROWS, Memory, expect
+from memory import CACHES, ROWS, Memory, expect, fenced
 
 CHIPS = sample(representatives(), 4)
 PAIR = (np.float32(0.0230712890625), np.float32(0.75))
@@ -43,7 +46,18 @@ def fill(memory, random, kernels, is_cache):
 
 
 def check(
-    kernels, op, random, tokens=37, blocks=5, cache_layout="compact", row_layout="compact", slots=None, num_blocks=None, num_tokens=None, shift=0
+    kernels,
+    op,
+    random,
+    tokens=37,
+    blocks=5,
+    cache_layout="compact",
+    row_layout="compact",
+    slots=None,
+    num_blocks=None,
+    num_tokens=None,
+    shift=0,
+    grid=None,
 ):
     """Runs one kernel on random memory and compares every byte with what should be there."""
     (cache_shape, cache_views), (row_shape, row_views) = CACHES[cache_layout], ROWS[row_layout]
@@ -66,7 +80,7 @@ def check(
     expected_rows, expected_caches = row_memory.copy(), cache_memory.copy()
     arguments = (row_views(expected_rows.array), cache_views(expected_caches.array), slots[: max(0, num_tokens)], num_blocks)
     beyond = expect(op, kernels, PAIR, *arguments)
-    kernels.run(op, PAIR, *row_views(row_memory.array), *cache_views(cache_memory.array), slots, num_blocks, num_tokens, None, counter.array)
+    kernels.run(op, PAIR, *row_views(row_memory.array), *cache_views(cache_memory.array), slots, num_blocks, num_tokens, grid, counter.array)
     assert row_memory.same(expected_rows)
     assert cache_memory.same(expected_caches)
     assert counter.array[0] == 100 + (beyond if kernels.bounds == "count" else 0)
@@ -122,6 +136,42 @@ def test_auto_copies_bits(build_dir, tmp_path, chip, source):
         kernels = Kernels(build_dir, folder, chip, source, "auto", [PAIR], heads=heads, head_size=size)
         for op in ("store", "load"):
             check(kernels, op, np.random.default_rng(31), cache_layout="mixed", row_layout="of one product")
+
+
+@pytest.mark.parametrize("geometry", GEOMETRIES, ids=lambda geometry: "-".join(map(str, geometry)))
+@pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip in EMULATED])
+def test_the_manifests_grid(build_dir, tmp_path, kvqc, chip, geometry):
+    heads, size, rows, source = geometry
+    kernels = Kernels(build_dir, tmp_path, chip, source, "fp8", [PAIR], heads=heads, head_size=size, block_size=rows)
+    command = [kvqc, "compile", tmp_path / "kernels.mlir", "-o", tmp_path / "out", "--target", chip, "--block-size", str(rows)]
+    subprocess.run(command, check=True, capture_output=True)
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    described = {kernel["op"]: kernel for kernel in manifest["kernels"]}
+    for op in ("store", "load"):
+        assert described[op]["symbol"] == kernels.symbol(op, PAIR)
+        grid = described[op]["grid"][0]
+        name, per_block = grid["ceil_div"] if isinstance(grid, dict) else (grid, 1)
+        assert name == "num_tokens"
+        slots = np.arange(2 * per_block + 1, dtype=np.int64)
+        blocks = len(slots) // rows + 1
+        for tokens, grid in ((0, 0), (1, 1), (per_block, 1), (per_block + 1, 2), (2 * per_block, 2)):
+            check(kernels, op, np.random.default_rng(47), len(slots), blocks, slots=slots, num_tokens=tokens, grid=grid)
+
+
+@pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
+@pytest.mark.parametrize("chip", CHIPS)
+def test_nothing_else_is_read(build_dir, tmp_path, chip, at_end):
+    """A kernel that reads or writes outside its arrays ends the process."""
+    for index, (heads, size, rows, source) in enumerate(((8, 128, 16, "bf16"), (13, 46, 8, "f16"), (3, 33, 7, "bf16"), (1, 20, 1, "f32"))):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        kernels = Kernels(build_dir, folder, chip, source, "fp8", [PAIR], heads=heads, head_size=size, block_size=rows)
+        for op in ("store", "load"):
+            key, value = (fenced((3, heads, size), kernels.source_type, at_end) for _ in range(2))
+            caches = [fenced((4, rows, heads, size), np.uint8, at_end) for _ in range(2)]
+            slots = fenced((3,), np.int64, at_end)
+            slots[...] = (0, 4 * rows - 1, 4 * rows)
+            kernels.run(op, PAIR, key, value, *caches, slots)
 
 
 def test_the_last_of_two_tokens_wins(build_dir, tmp_path):
