@@ -170,8 +170,8 @@ def LowerCacheOpsPass : Pass<"kvq-lower-cache-ops"> {
   let description = [{
     In a `gpu.func` each thread moves one vector (or every n-th vector of a long
     row) of one token; in any other function loops do the work of all threads. The
-    vector width and the mapping of threads follow from the cache's layout. What is
-    left are `kvq.quantize` and `kvq.dequantize` on vectors.
+    vector width and the mapping of threads follow from the cache's layout; a
+    kernel's `known_block_size` is set to it, or has to agree. What is left are `kvq.quantize` and `kvq.dequantize` on vectors.
 
     ```mlir
     module attributes {kvq.target = #kvq.target<chip = "sm_90">} {}
@@ -211,7 +211,8 @@ def VerifyLoweredPass : Pass<"kvq-verify-lowered"> {
   let summary = "Holds that no kvq op and no FP8 value is left in a kernel";
   let description = [{
     LLVM has no lowering of FP8 arithmetic of its own and aborts where one is left;
-    this pass says what is left, and where, in time.
+    this pass says what is left, and where, in time. `backend` (default: empty,
+    any) is the backend that the module's target must have for what follows.
 
     ```mlir
     llvm.func @lowered(%code: i8) -> i8 {
@@ -219,6 +220,9 @@ def VerifyLoweredPass : Pass<"kvq-verify-lowered"> {
     }
     ```
   }];
+  let options = [
+    Option<"backend", "backend", "std::string", "", "The backend that the module must be for">,
+  ];
 }
 
 #endif // KVQ_PASSES_TD

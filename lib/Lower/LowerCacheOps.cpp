@@ -299,7 +299,7 @@ struct LowerCacheOps : kvq::impl::LowerCacheOpsPassBase<LowerCacheOps> {
 
   void runOnOperation() override {
     WalkResult result = getOperation()->walk([](CacheOpInterface op) -> WalkResult {
-      if (failed(requireTarget(op)))
+      if (failed(requireTarget(op)) || failed(setBlockSize(op)))
         return WalkResult::interrupt();
       if (auto store = dyn_cast<CacheStoreOp>(*op))
         CacheOpLowering(store).lower();
@@ -309,6 +309,22 @@ struct LowerCacheOps : kvq::impl::LowerCacheOpsPassBase<LowerCacheOps> {
     });
     if (result.wasInterrupted())
       signalPassFailure();
+  }
+
+  /// A kernel is launched with the block that its operation's threads are mapped
+  /// to: writes it down, or holds a hand-written one against it.
+  static LogicalResult setBlockSize(CacheOpInterface op) {
+    auto kernel = op->getParentOfType<gpu::GPUFuncOp>();
+    if (!kernel)
+      return success();
+    int32_t blockSize = op.getThreadMapping().blockSize;
+    auto block = DenseI32ArrayAttr::get(op.getContext(), {blockSize, 1, 1});
+    DenseI32ArrayAttr known = kernel.getKnownBlockSizeAttr();
+    if (known && known != block)
+      return op.emitOpError("expected a kernel with 'known_block_size = ")
+             << block << "', but got " << known;
+    kernel.setKnownBlockSizeAttr(block);
+    return success();
   }
 };
 

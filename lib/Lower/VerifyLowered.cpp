@@ -23,6 +23,8 @@ struct VerifyLowered : kvq::impl::VerifyLoweredPassBase<VerifyLowered> {
   using VerifyLoweredPassBase::VerifyLoweredPassBase;
 
   void runOnOperation() override {
+    if (!backend.empty() && failed(checkBackend()))
+      return signalPassFailure();
     WalkResult result = getOperation()->walk([](Operation *op) -> WalkResult {
       if (isa_and_nonnull<KvqDialect>(op->getDialect()))
         return WalkResult(op->emitError("expected no kvq operation after lowering, but got '")
@@ -36,6 +38,23 @@ struct VerifyLowered : kvq::impl::VerifyLoweredPassBase<VerifyLowered> {
     });
     if (result.wasInterrupted())
       signalPassFailure();
+  }
+
+  /// Holds the module's target against the option.
+  LogicalResult checkBackend() {
+    std::optional<Backend> wanted = symbolize<Backend>(backend);
+    if (!wanted)
+      return getOperation()->emitError("expected 'backend' to be one of ")
+             << listNames<Backend>() << ", but got '" << backend << "'";
+    FailureOr<TargetAttr> target = requireTarget(getOperation());
+    if (failed(target))
+      return failure();
+    const ChipInfo &chip = target->getChipInfo();
+    if (chip.backend == *wanted)
+      return success();
+    return getOperation()->emitError("expected a chip of backend '")
+           << backend << "', but got '" << chip.name << "' of backend '" << stringify(chip.backend)
+           << "'";
   }
 };
 

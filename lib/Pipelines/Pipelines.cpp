@@ -49,10 +49,18 @@ static void buildBodyPipeline(OpPassManager &manager) {
   manager.addPass(createCSEPass());
 }
 
-static void buildGpuPipeline(OpPassManager &manager, std::unique_ptr<Pass> toBackend) {
+/// Stops what LLVM could not lower for `backend`.
+static std::unique_ptr<Pass> createCheckPass(Backend backend) {
+  VerifyLoweredPassOptions options;
+  options.backend = stringify(backend).str();
+  return createVerifyLoweredPass(options);
+}
+
+static void buildGpuPipeline(OpPassManager &manager, Backend backend,
+                             std::unique_ptr<Pass> toBackend) {
   buildBodyPipeline(manager);
   OpPassManager &kernels = manager.nest<gpu::GPUModuleOp>();
-  kernels.addPass(createVerifyLoweredPass());
+  kernels.addPass(createCheckPass(backend));
   kernels.addPass(createSCFToControlFlowPass());
   kernels.addPass(createConvertVectorToLLVMPass());
   kernels.addPass(std::move(toBackend));
@@ -64,7 +72,7 @@ static void buildGpuPipeline(OpPassManager &manager, std::unique_ptr<Pass> toBac
 static void buildHostPipeline(OpPassManager &manager) {
   manager.addPass(createKernelsToHostPass());
   buildBodyPipeline(manager);
-  manager.addPass(createVerifyLoweredPass());
+  manager.addPass(createCheckPass(Backend::Host));
   // x86 has no conversion to bf16 at the baseline, and LLVM would call a library.
   arith::ArithExpandOpsPassOptions expand;
   expand.includeBf16 = true;
@@ -80,13 +88,13 @@ static void buildHostPipeline(OpPassManager &manager) {
 void kvq::buildLowerPipeline(OpPassManager &manager, Backend backend, StringRef chip) {
   switch (backend) {
   case Backend::NVVM:
-    return buildGpuPipeline(manager, createConvertGpuOpsToNVVMOps());
+    return buildGpuPipeline(manager, backend, createConvertGpuOpsToNVVMOps());
   case Backend::ROCDL: {
     ConvertGpuOpsToROCDLOpsOptions options;
     options.runtime = gpu::amd::Runtime::HIP;
     if (!chip.empty())
       options.chipset = chip.str();
-    return buildGpuPipeline(manager, createConvertGpuOpsToROCDLOps(options));
+    return buildGpuPipeline(manager, backend, createConvertGpuOpsToROCDLOps(options));
   }
   case Backend::Host:
     return buildHostPipeline(manager);
