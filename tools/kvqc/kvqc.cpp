@@ -13,6 +13,8 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
 #include <csignal>
+#include <cstdio>
+#include <unistd.h>
 
 using namespace kvq;
 
@@ -52,6 +54,39 @@ static llvm::Error tidyMessage(llvm::StringRef message, llvm::StringRef program,
   return llvm::createStringError(escapeText(text) + "; see 'kvqc " + command.str() + " --help'");
 }
 
+namespace {
+
+/// Takes what is written to the standard error while it lives: LLVM's command
+/// line writes some of its errors there and not to the stream that it is given.
+class CapturedErrors {
+public:
+  CapturedErrors() : file(std::tmpfile()), saved(dup(STDERR_FILENO)) {
+    if (file && saved >= 0)
+      dup2(fileno(file), STDERR_FILENO);
+  }
+
+  /// Ends the capture and gives the text.
+  std::string take() {
+    if (!file || saved < 0)
+      return {};
+    dup2(saved, STDERR_FILENO);
+    close(saved);
+    std::string text;
+    char buffer[512];
+    std::rewind(file);
+    while (size_t count = std::fread(buffer, 1, sizeof(buffer), file))
+      text.append(buffer, count);
+    std::fclose(file);
+    return text;
+  }
+
+private:
+  std::FILE *file;
+  int saved;
+};
+
+} // namespace
+
 static std::string listTargets() {
   std::string text;
   for (const ChipInfo &chip : allChips())
@@ -66,7 +101,10 @@ static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
     llvm::cl::HideUnrelatedOptions(*command.category, *command.options);
     std::string message;
     llvm::raw_string_ostream os(message);
-    if (!llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os))
+    CapturedErrors captured;
+    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os);
+    message = captured.take() + message;
+    if (!parsed)
       return tidyMessage(message, llvm::StringRef(argv[0]).rsplit('/').second, name);
     return command.run();
   }
