@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Runs the host kernels of a kvq artefact and compares every value with ml_dtypes.
 
-    utils/check_artefact.py DIR
+    utils/check_artefact.py DIR [--beyond]
 
 For each layer: all 65,536 values of a 16-bit source type (for f32: those of bf16, and random ones) through store, every code of the cache type
 through load, with padded strides, shuffled and negative slots, and caches that are the two halves of one tensor. Rows that no slot names must
-keep their bytes. Exit status 1 where anything differs.
+keep their bytes. With --beyond some slots lie beyond the cache, which kernels with `--bounds off` must not be given. Exit status 1 where anything
+differs.
 """
 
 import argparse
@@ -81,7 +82,7 @@ def source_values(rng, source, count):
 class Case:
     """Buffers and arguments for one store or load of one layer."""
 
-    def __init__(self, kernel, scales, rng):
+    def __init__(self, kernel, scales, rng, beyond):
         self.kernel, self.scales, self.rng = kernel, scales, rng
         self.heads, self.size, self.block = kernel["num_kv_heads"], kernel["head_size"], kernel["block_size"]
         self.source = SOURCE_TYPES[kernel["source_type"]]
@@ -99,7 +100,10 @@ class Case:
             strides |= {"page": self.size, "head": self.block * self.size}
         self.strides = strides
         self.slots = rng.permutation(self.blocks * self.block)[: self.tokens].astype(np.int64)
-        self.slots[rng.choice(self.tokens, 2, replace=False)] = -1
+        skipped = rng.choice(self.tokens, 5, replace=False)
+        self.slots[skipped[:2]] = -1
+        if beyond:
+            self.slots[skipped[2:]] = [self.blocks * self.block, self.blocks * self.block + 1, 1 << 62]
         self.rows = {name: aligned(self.tokens * self.stride, self.source) for name in ("key", "value")}
         self.pool = aligned(self.blocks * 2 * self.block * row, self.cache)
         self.out_of_range = np.zeros(1, np.uint64)
@@ -110,7 +114,7 @@ class Case:
 
     def places(self):
         """For each token that is not skipped its index, and its elements' offsets in a half: [tokens, heads, size]."""
-        valid = np.flatnonzero(self.slots >= 0)
+        valid = np.flatnonzero((self.slots >= 0) & (self.slots < self.blocks * self.block))
         slots = self.slots[valid]
         rows = slots // self.block * self.strides["block"] + slots % self.block * self.strides["page"]
         heads = np.arange(self.heads)[:, None] * self.strides["head"]
@@ -152,6 +156,10 @@ class Case:
         function = getattr(library, self.kernel["symbol"])
         function.restype = None
         function(*[self.argument(argument) for argument in self.kernel["args"]])
+        counts = any(argument["name"] == "out_of_range" for argument in self.kernel["args"])
+        beyond = np.count_nonzero(self.slots >= self.blocks * self.block) if counts else 0
+        if self.out_of_range[0] != beyond:
+            raise Mismatch(f"'{self.kernel['symbol']}' counts {self.out_of_range[0]} slots beyond the cache, not {beyond}")
 
     def compare(self, what, got, expected, inputs):
         """Raises Mismatch at the first difference of `got`."""
@@ -219,7 +227,7 @@ def layer_scales(layer, target, kernel):
     return scales
 
 
-def check(folder):
+def check(folder, beyond=False):
     """Checks the artefact; returns (layers, kernels run, values stored, values loaded, layers whose layout is not known here)."""
     manifest = json.loads((folder / "manifest.json").read_text())
     hosts = [target for target in manifest["targets"] if target["backend"] == "host"]
@@ -237,7 +245,7 @@ def check(folder):
                     skipped += 1
                     continue
                 rng = np.random.default_rng(zlib.crc32(f"{layer['name']} {symbol}".encode()))
-                case = Case(kernel, layer_scales(layer, target["target"], kernel), rng)
+                case = Case(kernel, layer_scales(layer, target["target"], kernel), rng, beyond)
                 symbols.add(symbol)
                 if op == "store":
                     stores += case.check_store(library)
@@ -249,9 +257,11 @@ def check(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path, help="what kvqc compile -o wrote, with a host target")
-    folder = parser.parse_args().folder
+    parser.add_argument("--beyond", action="store_true", help="give some tokens slots beyond the cache")
+    arguments = parser.parse_args()
+    folder = arguments.folder
     try:
-        layers, kernels, stores, loads, skipped = check(folder)
+        layers, kernels, stores, loads, skipped = check(folder, arguments.beyond)
     except (Mismatch, OSError, KeyError, json.JSONDecodeError) as error:
         sys.exit(f"error: {folder}: {type(error).__name__ if isinstance(error, KeyError) else ''}{error}")
     if not stores + loads:
