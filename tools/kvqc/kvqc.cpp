@@ -11,8 +11,11 @@
 #include "kvq/Support/Quote.h"
 #include "kvq/Target/ChipInfo.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <csignal>
+#include <cstdio>
+#include <unistd.h>
 
 using namespace kvq;
 
@@ -52,6 +55,38 @@ static llvm::Error tidyMessage(llvm::StringRef message, llvm::StringRef program,
   return llvm::createStringError(escapeText(text) + "; see 'kvqc " + command.str() + " --help'");
 }
 
+/// What goes to standard error while this lives. LLVM's command line says there
+/// what is wrong with a value, whatever stream it is given for its errors.
+class CapturedStandardError {
+public:
+  CapturedStandardError() : text(std::tmpfile()), saved(text ? dup(STDERR_FILENO) : -1) {
+    if (saved >= 0)
+      dup2(fileno(text), STDERR_FILENO);
+  }
+  ~CapturedStandardError() { take(); }
+
+  /// Ends the capture.
+  std::string take() {
+    std::string captured;
+    if (saved >= 0) {
+      dup2(saved, STDERR_FILENO);
+      close(saved);
+      captured.resize(4096);
+      ssize_t count = pread(fileno(text), captured.data(), captured.size(), 0);
+      captured.resize(count > 0 ? size_t(count) : 0);
+    }
+    if (text)
+      std::fclose(text);
+    text = nullptr;
+    saved = -1;
+    return captured;
+  }
+
+private:
+  std::FILE *text;
+  int saved;
+};
+
 static std::string listTargets() {
   std::string text;
   for (const ChipInfo &chip : allChips())
@@ -66,8 +101,11 @@ static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
     llvm::cl::HideUnrelatedOptions(*command.category, *command.options);
     std::string message;
     llvm::raw_string_ostream os(message);
-    if (!llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os))
-      return tidyMessage(message, llvm::StringRef(argv[0]).rsplit('/').second, name);
+    CapturedStandardError captured;
+    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os);
+    message = captured.take() + message;
+    if (!parsed)
+      return tidyMessage(message, llvm::sys::path::filename(argv[0]), name);
     return command.run();
   }
   return llvm::createStringError("expected one of 'import', 'inspect', 'compile', but got " +
