@@ -230,15 +230,17 @@ Error kvq::writeOutputDirectory(StringRef text, const OutputMark &mark,
 }
 
 Error kvq::writeOutputFile(StringRef text, StringRef contents) {
+  if (text.empty())
+    return createStringError("expected the name of a file, but got an empty one");
   fs::path path(text.str());
   struct stat status;
-  bool exists = lstat(path.c_str(), &status) == 0;
-  if (exists && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))) {
+  // /dev/stdout is a symbolic link to a terminal or a pipe.
+  if (stat(path.c_str(), &status) == 0 && (S_ISCHR(status.st_mode) || S_ISFIFO(status.st_mode))) {
     int file = open(path.c_str(), O_WRONLY | O_CLOEXEC);
     int code = file < 0 ? errno : finish(file, contents, /*synchronise=*/false);
     return code ? systemError(text, "cannot write the file", code) : Error::success();
   }
-  if (exists && !S_ISREG(status.st_mode))
+  if (lstat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode))
     return fileError(text, "expected a file to write, but got a " +
                                Twine(S_ISDIR(status.st_mode)   ? "folder"
                                      : S_ISLNK(status.st_mode) ? "symbolic link"

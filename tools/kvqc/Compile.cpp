@@ -116,8 +116,11 @@ static llvm::Expected<CompileOptions> readOptions() {
     return std::move(error);
   if (llvm::Error error = readNumber(blockSize, largest, options.blockSize))
     return std::move(error);
-  if (llvm::Error error = readNumber(align, largest, options.align))
+  if (llvm::Error error = readNumber(align, 16, options.align))
     return std::move(error);
+  if (!llvm::isPowerOf2_64(options.align))
+    return llvm::createStringError("expected '--align' to be 1, 2, 4, 8 or 16, but got " +
+                                   quoteName(align));
   if (llvm::Error error = readNumber(tensorParallelSize, largest, options.tensorParallelSize))
     return std::move(error);
   if (llvm::Error error = readNumber(jobs, 1024, numJobs))

@@ -24,7 +24,7 @@ The module has a kvq.attention for each layer that owns a cache, with the scales
   kvq-opt model.mlir --kvq-resolve-scales=chip=sm_90  what an engine makes of the scales)");
 static cl::OptionCategory category("Options of import");
 static InputArguments input(command, category);
-static cl::opt<std::string> output("o", cl::desc("The file to write (default: standard output)"),
+static cl::opt<std::string> output("o", cl::desc("The file to write (default: -, standard output)"),
                                    cl::value_desc("file"), cl::sub(command), cl::cat(category));
 
 static llvm::Error run() {
@@ -34,7 +34,7 @@ static llvm::Error run() {
   llvm::Expected<std::string> text = importToText(*options);
   if (!text)
     return text.takeError();
-  if (output.getNumOccurrences())
+  if (output.getNumOccurrences() && output != "-")
     return writeOutputFile(output, *text);
   return writeStandardOutput(*text);
 }

@@ -11,6 +11,7 @@
 #include "kvq/Support/Quote.h"
 #include "kvq/Target/ChipInfo.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <csignal>
 #include <cstdio>
@@ -54,38 +55,37 @@ static llvm::Error tidyMessage(llvm::StringRef message, llvm::StringRef program,
   return llvm::createStringError(escapeText(text) + "; see 'kvqc " + command.str() + " --help'");
 }
 
-namespace {
-
-/// Takes what is written to the standard error while it lives: LLVM's command
-/// line writes some of its errors there and not to the stream that it is given.
-class CapturedErrors {
+/// What goes to standard error while this lives. LLVM's command line says there
+/// what is wrong with a value, whatever stream it is given for its errors.
+class CapturedStandardError {
 public:
-  CapturedErrors() : file(std::tmpfile()), saved(dup(STDERR_FILENO)) {
-    if (file && saved >= 0)
-      dup2(fileno(file), STDERR_FILENO);
+  CapturedStandardError() : text(std::tmpfile()), saved(text ? dup(STDERR_FILENO) : -1) {
+    if (saved >= 0)
+      dup2(fileno(text), STDERR_FILENO);
   }
+  ~CapturedStandardError() { take(); }
 
-  /// Ends the capture and gives the text.
+  /// Ends the capture.
   std::string take() {
-    if (!file || saved < 0)
-      return {};
-    dup2(saved, STDERR_FILENO);
-    close(saved);
-    std::string text;
-    char buffer[512];
-    std::rewind(file);
-    while (size_t count = std::fread(buffer, 1, sizeof(buffer), file))
-      text.append(buffer, count);
-    std::fclose(file);
-    return text;
+    std::string captured;
+    if (saved >= 0) {
+      dup2(saved, STDERR_FILENO);
+      close(saved);
+      captured.resize(4096);
+      ssize_t count = pread(fileno(text), captured.data(), captured.size(), 0);
+      captured.resize(count > 0 ? size_t(count) : 0);
+    }
+    if (text)
+      std::fclose(text);
+    text = nullptr;
+    saved = -1;
+    return captured;
   }
 
 private:
-  std::FILE *file;
+  std::FILE *text;
   int saved;
 };
-
-} // namespace
 
 static std::string listTargets() {
   std::string text;
@@ -101,13 +101,11 @@ static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
     llvm::cl::HideUnrelatedOptions(*command.category, *command.options);
     std::string message;
     llvm::raw_string_ostream os(message);
-    CapturedErrors captured;
-    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os, /*VFS=*/nullptr,
-                                                    /*EnvVar=*/nullptr,
-                                                    /*LongOptionsUseDoubleDash=*/true);
+    CapturedStandardError captured;
+    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os);
     message = captured.take() + message;
     if (!parsed)
-      return tidyMessage(message, llvm::StringRef(argv[0]).rsplit('/').second, name);
+      return tidyMessage(message, llvm::sys::path::filename(argv[0]), name);
     return command.run();
   }
   return llvm::createStringError("expected one of 'import', 'inspect', 'compile', but got " +
