@@ -102,7 +102,9 @@ static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
     std::string message;
     llvm::raw_string_ostream os(message);
     CapturedStandardError captured;
-    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os);
+    bool parsed = llvm::cl::ParseCommandLineOptions(argc, argv, "kvqc", &os, /*VFS=*/nullptr,
+                                                    /*EnvVar=*/nullptr,
+                                                    /*LongOptionsUseDoubleDash=*/true);
     message = captured.take() + message;
     if (!parsed)
       return tidyMessage(message, llvm::sys::path::filename(argv[0]), name);
