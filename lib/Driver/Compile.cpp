@@ -63,7 +63,7 @@ llvm::Expected<Plan> Plan::make(const CompileOptions &options, const DialectRegi
                                      op.getName().getStringRef() +
                                      "'; kvq-opt compiles modules with more in them");
   if (llvm::Error error = input->requireShapes(module))
-    return std::move(error);
+    return error;
   Origin origin = input->getOrigin(module);
   Plan plan{std::move(*input), std::move(origin), std::move(*targets), {}};
   for (AttentionOp layer : getSortedLayers(module))
@@ -156,7 +156,7 @@ static Manifest makeManifest(const Plan &plan, const CompileOptions &options,
 llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, StringRef folder,
                                            Progress &progress) {
   if (llvm::Error error = checkArtefactFolder(folder))
-    return std::move(error);
+    return error;
   DialectRegistry registry;
   registerDialects(registry);
   registerSerializationDialects(registry);
@@ -177,6 +177,6 @@ llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, String
     for (OutputFile &file : target.files)
       files.push_back(std::move(file));
   if (llvm::Error error = writeOutputDirectory(folder, artefactMark(), files))
-    return std::move(error);
+    return error;
   return CompileReport{warnings.describe()};
 }

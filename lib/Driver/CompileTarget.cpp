@@ -226,6 +226,6 @@ llvm::Expected<CompiledTarget> kvq::compileTarget(const Input &input, const Comp
   DiagnosticCollector diagnostics(context);
   TargetCompiler compiler(options, target, **module, diagnostics, progress);
   if (llvm::Error error = compiler.compile())
-    return std::move(error);
+    return error;
   return std::move(compiler.result);
 }

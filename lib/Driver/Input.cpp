@@ -65,7 +65,7 @@ llvm::Expected<Input> Input::open(const InputOptions &options) {
   Input input(options);
   if (StringRef(options.path).ends_with(".mlir")) {
     if (llvm::Error error = input.readModule())
-      return std::move(error);
+      return error;
     return std::move(input);
   }
   ReadOptions readOptions;
@@ -130,7 +130,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> Input::load(MLIRContext &context) const {
   if (module->getOps<AttentionOp>().empty())
     return fileError(options.path, "expected at least one 'kvq.attention', but got none");
   if (llvm::Error error = applyOptions(*module))
-    return std::move(error);
+    return error;
   return std::move(module);
 }
 

@@ -101,30 +101,30 @@ static llvm::Error readOps(std::vector<CacheOpKind> &kinds) {
 static llvm::Expected<CompileOptions> readOptions() {
   CompileOptions options;
   if (llvm::Error error = input.get().moveInto(options.input))
-    return std::move(error);
+    return error;
   options.targets = targets;
   options.fnuz = fnuz;
   int64_t numJobs = 0;
   // The first option that is wrong is the one to speak of.
   if (llvm::Error error = readOps(options.ops))
-    return std::move(error);
+    return error;
   if (llvm::Error error = read(layout, options.layout))
-    return std::move(error);
+    return error;
   if (llvm::Error error = read(bounds, options.bounds))
-    return std::move(error);
+    return error;
   if (llvm::Error error = read(scales, options.scales))
-    return std::move(error);
+    return error;
   if (llvm::Error error = readNumber(blockSize, largest, options.blockSize))
-    return std::move(error);
+    return error;
   if (llvm::Error error = readNumber(align, 16, options.align))
-    return std::move(error);
+    return error;
   if (!llvm::isPowerOf2_64(options.align))
     return llvm::createStringError("expected '--align' to be 1, 2, 4, 8 or 16, but got " +
                                    quoteName(align));
   if (llvm::Error error = readNumber(tensorParallelSize, largest, options.tensorParallelSize))
-    return std::move(error);
+    return error;
   if (llvm::Error error = readNumber(jobs, 1024, numJobs))
-    return std::move(error);
+    return error;
   if (tensorParallelSize.getNumOccurrences())
     options.input.tensorParallelSize = options.tensorParallelSize;
   options.jobs = unsigned(numJobs);
