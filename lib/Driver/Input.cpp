@@ -66,7 +66,7 @@ llvm::Expected<Input> Input::open(const InputOptions &options) {
   if (StringRef(options.path).ends_with(".mlir")) {
     if (llvm::Error error = input.readModule())
       return error;
-    return std::move(input);
+    return input;
   }
   ReadOptions readOptions;
   readOptions.configFile = options.configFile;
@@ -77,7 +77,7 @@ llvm::Expected<Input> Input::open(const InputOptions &options) {
   if (checkpoint->layers.empty())
     return fileError(options.path, "expected at least one attention layer, but got none");
   input.checkpoint = std::move(*checkpoint);
-  return std::move(input);
+  return input;
 }
 
 /// Holds the options to the attributes of a module.
@@ -120,7 +120,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> Input::load(MLIRContext &context) const {
     importOptions.sourceType = options.sourceType;
     context.loadDialect<KvqDialect>();
     importCheckpoint(*checkpoint, options.path, importOptions, *module);
-    return std::move(module);
+    return module;
   }
 
   ParserConfig config(&context);
@@ -131,7 +131,7 @@ llvm::Expected<OwningOpRef<ModuleOp>> Input::load(MLIRContext &context) const {
     return fileError(options.path, "expected at least one 'kvq.attention', but got none");
   if (llvm::Error error = applyOptions(*module))
     return error;
-  return std::move(module);
+  return module;
 }
 
 Origin Input::getOrigin(ModuleOp module) const {
