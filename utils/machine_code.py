@@ -1,7 +1,16 @@
-"""What is in a code object for a GPU: each kernel's instructions, registers and memory of its own, by nvdisasm or LLVM's tools."""
+#!/usr/bin/env python3
+"""What is in a code object for a GPU: each kernel's instructions, registers and memory of its own, by nvdisasm or LLVM's tools.
 
+    utils/machine_code.py --nvdisasm nvdisasm out/sm_90.cubin
+    utils/machine_code.py --llvm-tools /usr/lib/llvm-22/bin out/gfx942.hsaco        the file's name is the chip's
+
+As a program it prints each kernel's facts, then `mnemonic: count` in the alphabet's order.
+"""
+
+import argparse
 import collections
 import dataclasses
+import pathlib
 import re
 import subprocess
 
@@ -74,3 +83,21 @@ def read_hsaco(path, chip, llvm_tools):
 def code_object_version(path, llvm_tools):
     """The version of an AMD code object, from the ELF header's ABI version."""
     return int(re.search(r"ABI Version:\s+(\d+)", _run(llvm_tools / "llvm-readelf", "-h", path))[1]) + 2
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--nvdisasm", help="CUDA's disassembler, for a .cubin")
+    parser.add_argument("--llvm-tools", type=pathlib.Path, help="the folder of LLVM's programs, for a .hsaco")
+    parser.add_argument("file", type=pathlib.Path, help="CHIP.cubin or CHIP.hsaco")
+    arguments = parser.parse_args()
+    path = arguments.file
+    kernels = read_cubin(path, arguments.nvdisasm) if path.suffix == ".cubin" else read_hsaco(path, path.stem, arguments.llvm_tools)
+    for symbol, kernel in sorted(kernels.items()):
+        print(f"kernel {symbol}", f"registers: {kernel.registers}", f"local bytes: {kernel.local_bytes}", sep="\n")
+        for mnemonic, count in sorted(collections.Counter(kernel.instructions).items()):
+            print(f"{mnemonic}: {count}")
+
+
+if __name__ == "__main__":
+    main()
