@@ -65,5 +65,6 @@ config.substitutions += [
     ("%nvdisasm", config.nvdisasm),
     ("%cxx", config.cxx),
     ("%inputs", os.path.join(config.test_source_root, "Inputs")),
+    ("%llvm_tools", config.llvm_tools_dir),
     ("%kvq_build", config.kvq_build_dir),
 ]

@@ -7,9 +7,11 @@ instructions are held, not their order.
 import json
 import re
 import subprocess
+from collections import Counter
 
 import pytest
 from chips import CHIPS, is_fnuz
+from machine_code import code_object_version, read_cubin, read_hsaco
 
 LAYER = (
     "kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> source {source} cache {dtype} "
@@ -50,33 +52,29 @@ def kernels(manifest, chip):
     return {kernel["op"]: kernel for kernel in manifest["kernels"] if kernel["target"] == chip}
 
 
-def disassemble(request, folder, manifest, chip):
-    """The instructions of a code object by kernel symbol."""
+def read(request, folder, manifest, chip):
+    """What is in a chip's code object, by kernel symbol."""
     files = next(target["files"] for target in manifest["targets"] if target["target"] == chip)
-    if CHIPS[chip]["Backend"] == "NVVM":
-        if "cubin" not in files:
-            pytest.skip("nothing here assembles PTX")
-        command = [request.getfixturevalue("nvdisasm"), folder / files["cubin"]]
-        start = re.compile(r"^\.text\.(\w+):", re.MULTILINE)
-    else:
-        command = [request.getfixturevalue("llvm_tools_dir") / "llvm-objdump", "-d", f"--mcpu={chip}", folder / files["hsaco"]]
-        start = re.compile(r"^[0-9a-f]+ <(\w+)>:", re.MULTILINE)
-    parts = start.split(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    if CHIPS[chip]["Backend"] == "ROCDL":
+        return read_hsaco(folder / files["hsaco"], chip, request.getfixturevalue("llvm_tools_dir"))
+    if "cubin" not in files:
+        pytest.skip("nothing here assembles PTX")
+    return read_cubin(folder / files["cubin"], request.getfixturevalue("nvdisasm"))
 
 
 def count(pattern, text):
     return len(re.findall(pattern, text))
 
 
-# Per backend: accesses of 16 bytes, divisions, and memory of one thread alone.
-WIDE_LOAD = {"NVVM": r"\bLDG\.E\.128", "ROCDL": r"\bglobal_load_(?:dwordx4|b128)"}
-WIDE_STORE = {"NVVM": r"\bSTG\.E\.128", "ROCDL": r"\bglobal_store_(?:dwordx4|b128)"}
-ANY_ACCESS = {"NVVM": r"\b(?:LDG|STG)\.", "ROCDL": r"\bglobal_(?:load|store)_"}
-DIVISION = {"NVVM": r"\bMUFU\.RCP", "ROCDL": r"\bv_(?:div_|rcp_)"}
-LOCAL = {"NVVM": r"\b(?:LDL|STL)\b", "ROCDL": r"\bscratch_"}
-ENCODE = {"NVVM": r"\bF2FP\.SATFINITE\.E[45]M[23]\.F32", "ROCDL": r"\bv_cvt_pk_(?:fp8|bf8)_f32"}
-DECODE = {"NVVM": r"\bF2FP\.F16\.E[45]M[23]", "ROCDL": r"\bv_cvt_pk_f32_(?:fp8|bf8)"}
+# Per backend: what divides, what leaves the kernel, and the conversions of two elements.
+DIVISION = {"NVVM": r"MUFU\.RCP", "ROCDL": r"v_(?:div_|rcp_)"}
+CALL = {"NVVM": r"CALL", "ROCDL": r"s_(?:swappc|call)"}
+LOCAL = {"NVVM": r"(?:LDL|STL)\b", "ROCDL": r"scratch_"}
+ENCODE = {"NVVM": r"F2FP\.SATFINITE\.E[45]M[23]\.F32", "ROCDL": r"v_cvt_pk_(?:fp8|bf8)_f32"}
+DECODE = {"NVVM": r"F2FP\.F16\.E[45]M[23]", "ROCDL": r"v_cvt_pk_f32_(?:fp8|bf8)"}
+
+# Half of an NVIDIA chip's threads, and five waves of a SIMD of an AMD chip, have their registers at this many.
+MAX_REGISTERS = {"NVVM": 64, "ROCDL": 96}
 
 
 @pytest.mark.parametrize("chip", GPUS)
@@ -85,21 +83,52 @@ def test_code(request, artefact, chip):
     made, backend = kernels(manifest, chip), CHIPS[chip]["Backend"]
     element = made["store"]["cache_type"]
     assert ("FNUZ" in element) == (is_fnuz(chip) and dtype != "auto")
-    code = disassemble(request, folder, manifest, chip)
+    code = read(request, folder, manifest, chip)
     store, load = code[made["store"]["symbol"]], code[made["load"]["symbol"]]
 
-    # Rows are read and written 16 bytes at a time, K and V once each; beside them there are the slot and the cache.
-    assert count(WIDE_LOAD[backend], store) == 2
-    assert count(WIDE_STORE[backend], load) == 2
-    for text in (store, load):
-        assert count(ANY_ACCESS[backend], text) <= 5
-        assert count(DIVISION[backend], text) == 0
-        assert count(LOCAL[backend], text) == 0
+    # Rows are read and written 16 bytes at a time, K and V once each, the cache as many elements at a time; NVIDIA loads the slot so too.
+    source_bytes = 4 if source == "f32" else 2
+    elements = 16 // source_bytes
+    cache_bytes = 16 if dtype == "auto" else elements
+    slot = {("load", 8): 1} if backend == "NVVM" else {}
+    assert store.accesses() == Counter({("load", 16): 2, ("store", cache_bytes): 2}) + Counter(slot)
+    assert load.accesses() == Counter({("load", cache_bytes): 2, ("store", 16): 2}) + Counter(slot)
+
+    for kernel in (store, load):
+        assert kernel.count(DIVISION[backend]) == 0
+        assert kernel.count(CALL[backend]) == 0
+        assert kernel.count(LOCAL[backend]) == 0
+        assert kernel.local_bytes == 0
+        assert kernel.registers <= MAX_REGISTERS[backend]
 
     # Two elements an instruction where the chip converts, none where integer code does.
-    per_thread = 16 // (4 if source == "f32" else 2) * 2
-    assert count(ENCODE[backend], store) == (per_thread // 2 if is_native(chip, "NativeStore", element) else 0)
-    assert count(DECODE[backend], load) == (per_thread // 2 if is_native(chip, "NativeLoad", element) else 0)
+    assert store.count(ENCODE[backend]) == (elements if is_native(chip, "NativeStore", element) else 0)
+    assert load.count(DECODE[backend]) == (elements if is_native(chip, "NativeLoad", element) else 0)
+
+
+@pytest.mark.parametrize("chip", [name for name, row in GPUS.items() if row["Backend"] == "NVVM"])
+def test_ptx(artefact, chip):
+    folder, manifest, dtype, source = artefact
+    text = (folder / f"{chip}.ptx").read_text()
+    made = kernels(manifest, chip)
+    parts = re.split(r"\.entry (\w+)\(", text)
+    code = dict(zip(parts[1::2], parts[2::2], strict=True))
+    store, load = code[made["store"]["symbol"]], code[made["load"]["symbol"]]
+    assert count(r"ld\.global\.nc\.v(?:4\.b32|2\.b64)", store) == 2
+    assert count(r"st\.global\.v(?:4\.b32|2\.b64)", load) == 2
+    assert count(r"\bdiv\.|\brcp\.|\bcall\b|\.local\b", text) == 0
+
+    element, elements = made["store"]["cache_type"], 4 if source == "f32" else 8
+    assert count(r"cvt\.rn\.satfinite\.e[45]m[23]x2\.f32", store) == (elements if is_native(chip, "NativeStore", element) else 0)
+    assert count(r"cvt\.rn\.f16x2\.e[45]m[23]x2", load) == (elements if is_native(chip, "NativeLoad", element) else 0)
+
+
+@pytest.mark.parametrize("chip", [name for name, row in GPUS.items() if row["Backend"] == "ROCDL"])
+def test_code_object_version(artefact, llvm_tools_dir, chip):
+    """Older ROCm releases refuse version 6."""
+    folder, manifest, _, _ = artefact
+    files = next(target["files"] for target in manifest["targets"] if target["target"] == chip)
+    assert code_object_version(folder / files["hsaco"], llvm_tools_dir) == 5
 
 
 def test_a_scale_that_is_an_argument_divides(request, kvqc, tmp_path):
@@ -110,5 +139,5 @@ def test_a_scale_that_is_an_argument_divides(request, kvqc, tmp_path):
     subprocess.run(command, capture_output=True, text=True, check=True)
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     for chip in chips:
-        code = disassemble(request, tmp_path / "out", manifest, chip)
-        assert count(DIVISION[CHIPS[chip]["Backend"]], code[kernels(manifest, chip)["store"]["symbol"]]) > 0
+        code = read(request, tmp_path / "out", manifest, chip)
+        assert code[kernels(manifest, chip)["store"]["symbol"]].count(DIVISION[CHIPS[chip]["Backend"]]) > 0
