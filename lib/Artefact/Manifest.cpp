@@ -32,6 +32,13 @@ LaunchSize LaunchSize::ceilDiv(LaunchSize dividend, LaunchSize divisor) {
   return size;
 }
 
+LaunchSize LaunchSize::mul(LaunchSize a, LaunchSize b) {
+  LaunchSize size;
+  size.kind = Kind::Mul;
+  size.operands = {std::move(a), std::move(b)};
+  return size;
+}
+
 const char *kvq::launchSizeKey(LaunchSize::Kind kind) {
   switch (kind) {
   case LaunchSize::Kind::CeilDiv:

@@ -8,6 +8,7 @@
 #include "kvq/Dialect/Kvq.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include "llvm/Support/MathExtras.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -130,7 +131,7 @@ LogicalResult GeometryAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 LogicalResult CacheAttr::verify(function_ref<InFlightDiagnostic()> emitError, LayoutAttr layout,
                                 Type element, int64_t blockSize, int64_t kvHeads, int64_t headSize,
-                                int64_t align) {
+                                int64_t kvLoraRank, int64_t align) {
   if (!kvq::getFp8Format(element) && !getSourceType(element))
     return emitError() << "expected 'element' to be one of " << listNames<Fp8Format>() << ", "
                        << listNames<SourceType>() << ", but got " << element;
@@ -138,9 +139,14 @@ LogicalResult CacheAttr::verify(function_ref<InFlightDiagnostic()> emitError, La
       failed(verifySize(emitError, "kv_heads", kvHeads)) ||
       failed(verifySize(emitError, "head_size", headSize)))
     return failure();
-  if (align != 1 && align != 2 && align != 4 && align != 8 && align != 16)
-    return emitError() << "expected 'align' to be 1, 2, 4, 8 or 16 bytes, but got " << align;
-  return success();
+  if (align < 1 || align > 32 || !llvm::isPowerOf2_64(align))
+    return emitError() << "expected 'align' to be 1, 2, 4, 8, 16 or 32 bytes, but got " << align;
+  return detail::verifyLayout(emitError, layout, element, blockSize, kvHeads, headSize, kvLoraRank);
+}
+
+CacheAttr CacheAttr::withElement(Type element) const {
+  return get(getContext(), getLayout(), element, getBlockSize(), getKvHeads(), getHeadSize(),
+             getKvLoraRank(), getAlign());
 }
 
 std::optional<Fp8Format> CacheAttr::getFp8Format() const { return kvq::getFp8Format(getElement()); }

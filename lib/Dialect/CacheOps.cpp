@@ -16,11 +16,13 @@ using namespace kvq;
 // Assembly
 //===----------------------------------------------------------------------===//
 
-/// All pointers of a cache op have one type, which stands once at its end.
-static ParseResult parsePointerType(OpAsmParser &parser,
-                                    ArrayRef<OpAsmParser::UnresolvedOperand> rows,
-                                    ArrayRef<OpAsmParser::UnresolvedOperand> caches,
-                                    std::optional<OpAsmParser::UnresolvedOperand> outOfRange,
+using UnresolvedOperand = OpAsmParser::UnresolvedOperand;
+
+// All pointers of a cache op have one type, which stands once at its end.
+
+static ParseResult parsePointerType(OpAsmParser &parser, ArrayRef<UnresolvedOperand> rows,
+                                    ArrayRef<UnresolvedOperand> caches,
+                                    std::optional<UnresolvedOperand> outOfRange,
                                     SmallVectorImpl<Type> &rowTypes,
                                     SmallVectorImpl<Type> &cacheTypes, Type &slotMappingType,
                                     Type &outOfRangeType) {
@@ -38,83 +40,160 @@ static void printPointerType(OpAsmPrinter &printer, Operation *, OperandRange, O
   printer << slotMappingType;
 }
 
+static ParseResult parseGatherPointerType(OpAsmParser &parser, ArrayRef<UnresolvedOperand> rows,
+                                          ArrayRef<UnresolvedOperand> caches,
+                                          std::optional<UnresolvedOperand> outOfRange,
+                                          SmallVectorImpl<Type> &rowTypes,
+                                          SmallVectorImpl<Type> &cacheTypes, Type &tableType,
+                                          Type &lensType, Type &startsType, Type &outOfRangeType) {
+  if (parsePointerType(parser, rows, caches, outOfRange, rowTypes, cacheTypes, tableType,
+                       outOfRangeType))
+    return failure();
+  lensType = startsType = tableType;
+  return success();
+}
+
+static void printGatherPointerType(OpAsmPrinter &printer, Operation *, OperandRange, OperandRange,
+                                   Value, TypeRange, TypeRange, Type tableType, Type, Type, Type) {
+  printer << tableType;
+}
+
+/// Two lists of pointers.
+static ParseResult parsePointerLists(OpAsmParser &parser, ArrayRef<UnresolvedOperand> first,
+                                     SmallVectorImpl<Type> &firstTypes,
+                                     ArrayRef<UnresolvedOperand> second,
+                                     SmallVectorImpl<Type> &secondTypes) {
+  Type type;
+  if (parser.parseType(type))
+    return failure();
+  firstTypes.assign(first.size(), type);
+  secondTypes.assign(second.size(), type);
+  return success();
+}
+
+static void printPointerLists(OpAsmPrinter &printer, Operation *, OperandRange, TypeRange,
+                              OperandRange, TypeRange types) {
+  printer << types.front();
+}
+
+/// Two pointers.
+static ParseResult parsePointerPair(OpAsmParser &parser, Type &first, Type &second) {
+  if (parser.parseType(first))
+    return failure();
+  second = first;
+  return success();
+}
+
+static void printPointerPair(OpAsmPrinter &printer, Operation *, Type type, Type) {
+  printer << type;
+}
+
 //===----------------------------------------------------------------------===//
 // Verification
 //===----------------------------------------------------------------------===//
 
-/// Holds the operands to the kernel arguments that the op's own attributes ask
-/// for, so that a lowering can rely on their number.
-template <typename Op> static LogicalResult verifyCacheOp(Op op) {
-  Type source = op.getSourceType();
-  CacheAttr cache = op.getCache();
-  if (!getSourceType(source))
-    return op.emitOpError("expected the source type to be one of ")
-           << listNames<SourceType>() << ", but got " << source;
-  if (!cache.getFp8Format() && cache.getElement() != source)
-    return op.emitOpError("expected the cache to hold an FP8 format or the source type ")
-           << source << ", but got " << cache.getElement();
-  for (Value pointer : op->getOperands())
-    if (isa<LLVM::LLVMPointerType>(pointer.getType()) &&
-        pointer.getType() != op.getSlotMapping().getType())
-      return op.emitOpError("expected all pointers to have type ")
-             << op.getSlotMapping().getType() << ", but got " << pointer.getType();
+/// What a message calls the operands of a role.
+static StringRef describeOperands(ArgumentRole role) {
+  switch (role) {
+  case ArgumentRole::Rows:
+    return "pointers to rows";
+  case ArgumentRole::FromCaches:
+    return "caches to read";
+  case ArgumentRole::Caches:
+    return "caches";
+  case ArgumentRole::RowStrides:
+    return "row strides";
+  case ArgumentRole::FromStrides:
+    return "strides of the caches to read";
+  case ArgumentRole::CacheStrides:
+    return "cache strides";
+  case ArgumentRole::OutOfRange:
+    return "counters";
+  case ArgumentRole::FromScales:
+    return "scales to read with";
+  case ArgumentRole::Scales:
+    return "scales";
+  case ArgumentRole::ComputedScales:
+    return "computed scales";
+  default:
+    return "operands";
+  }
+}
 
+LogicalResult kvq::detail::verifyCacheOp(Operation *operation) {
+  auto op = cast<CacheOpInterface>(operation);
   // Any chip has the same arguments; only their alignment differs.
-  CacheKernelSpec spec{op.getKind(), allChips().front(), op.getBoundsMode(), ScalesMode::Argument};
-  SmallVector<KernelArgument> arguments = getKernelArguments(spec, cache, source);
-  auto expectCount = [&](ArgumentRole role, size_t count, StringRef what) -> LogicalResult {
+  CacheKernelSpec spec = op.getSpec(ScalesMode::Argument);
+  if (failed(verifySpec([&] { return operation->emitOpError(); }, spec)))
+    return failure();
+  Type pointer;
+  for (Value operand : operation->getOperands())
+    if (isa<LLVM::LLVMPointerType>(operand.getType())) {
+      pointer = pointer ? pointer : operand.getType();
+      if (operand.getType() != pointer)
+        return operation->emitOpError("expected all pointers to have type ")
+               << pointer << ", but got " << operand.getType();
+    }
+  SmallVector<KernelArgument> arguments = getKernelArguments(spec);
+  ArrayRef<ArgumentRole> roles = getInfo(spec.kind).roles;
+  for (size_t index = 0; index < roles.size(); ++index) {
+    ArgumentRole role = roles[index];
     size_t expected = llvm::count_if(
         arguments, [&](const KernelArgument &argument) { return argument.role == role; });
-    if (count == expected)
-      return success();
-    return op.emitOpError("expected ")
-           << expected << " " << what << " for layout '" << stringify(cache.getLayout().getKind())
-           << "', bounds '" << stringify(op.getBoundsMode()) << "' and a cache of "
-           << cache.getElement() << ", but got " << count;
-  };
-  if (failed(expectCount(ArgumentRole::Rows, op.getRows().size(), "pointers to rows")) ||
-      failed(expectCount(ArgumentRole::Caches, op.getCaches().size(), "caches")) ||
-      failed(expectCount(ArgumentRole::RowStrides, op.getRowStrides().size(), "row strides")) ||
-      failed(
-          expectCount(ArgumentRole::CacheStrides, op.getCacheStrides().size(), "cache strides")) ||
-      failed(expectCount(ArgumentRole::OutOfRange, op.getOutOfRange() ? 1 : 0, "counters")) ||
-      failed(expectCount(ArgumentRole::Scales, op.getScales().size(), "scales")))
-    return failure();
+    size_t count = op.getOperandGroup(index).size();
+    if (count != expected)
+      return operation->emitOpError("expected ")
+             << expected << " " << describeOperands(role) << " for layout '"
+             << spec.cache.getLayout().getText() << "', bounds '" << stringify(spec.bounds)
+             << "' and a cache of " << spec.cache.getElement() << ", but got " << count;
+  }
   return success();
 }
 
-LogicalResult CacheStoreOp::verify() { return verifyCacheOp(*this); }
-LogicalResult CacheLoadOp::verify() { return verifyCacheOp(*this); }
+LogicalResult ComputeScalesOp::verify() {
+  if (getConstants().size() != 3)
+    return emitOpError("expected constants for q, k and v, but got ") << getConstants().size();
+  for (float constant : getConstants())
+    if (!(constant > 0))
+      return emitOpError("expected positive constants, but got ") << constant;
+  return success();
+}
 
 //===----------------------------------------------------------------------===//
 // Canonicalization
 //===----------------------------------------------------------------------===//
 
-/// An operation on no tokens does nothing.
-template <typename Op> static LogicalResult eraseIfEmpty(Op op, PatternRewriter &rewriter) {
-  APInt numTokens;
-  if (!matchPattern(op.getNumTokens(), m_ConstantInt(&numTokens)) || numTokens.isStrictlyPositive())
+/// An operation on nothing does nothing.
+static LogicalResult eraseIfEmpty(Operation *op, Value number, PatternRewriter &rewriter) {
+  APInt constant;
+  if (!matchPattern(number, m_ConstantInt(&constant)) || constant.isStrictlyPositive())
     return failure();
   rewriter.eraseOp(op);
   return success();
 }
 
 LogicalResult CacheStoreOp::canonicalize(CacheStoreOp op, PatternRewriter &rewriter) {
-  return eraseIfEmpty(op, rewriter);
+  return eraseIfEmpty(op, op.getNumTokens(), rewriter);
 }
 LogicalResult CacheLoadOp::canonicalize(CacheLoadOp op, PatternRewriter &rewriter) {
-  return eraseIfEmpty(op, rewriter);
+  return eraseIfEmpty(op, op.getNumTokens(), rewriter);
+}
+LogicalResult CacheGatherOp::canonicalize(CacheGatherOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, op.getNumTokens(), rewriter);
+}
+LogicalResult CacheRecodeOp::canonicalize(CacheRecodeOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, op.getNumBlocks(), rewriter);
+}
+LogicalResult QuantizeRowsOp::canonicalize(QuantizeRowsOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, op.getNumRows(), rewriter);
+}
+LogicalResult ComputeScalesOp::canonicalize(ComputeScalesOp op, PatternRewriter &rewriter) {
+  return eraseIfEmpty(op, op.getNumTokens(), rewriter);
 }
 
 //===----------------------------------------------------------------------===//
 // Interfaces
 //===----------------------------------------------------------------------===//
-
-CacheOpKind CacheStoreOp::getKind() { return CacheOpKind::Store; }
-CacheOpKind CacheLoadOp::getKind() { return CacheOpKind::Load; }
-
-bool CacheStoreOp::isQuantizing() { return true; }
-bool CacheLoadOp::isQuantizing() { return false; }
 
 /// The chip of an op's module; a verifier does not demand one, so that layers
 /// can be written down before a target is chosen.
@@ -123,23 +202,86 @@ static const ChipInfo &chipOf(Operation *op) {
   return target ? target.getChipInfo() : allChips().front();
 }
 
-#define KVQ_CACHE_OP_METHODS(Op)                                                                   \
-  OperandRange Op::getScaleOperands() { return getScales(); }                                      \
-  Type Op::getWideElementType() { return getSourceType(); }                                        \
-  Type Op::getNarrowElementType() { return getCache().getElement(); }                              \
-  Bounds Op::getBoundsMode() { return getBounds(); }                                               \
-  ThreadMapping Op::getThreadMapping() {                                                           \
-    return kvq::getThreadMapping(chipOf(*this), getCache(), getSourceType());                      \
-  }                                                                                                \
-  SmallVector<KernelArgument> Op::getKernelArguments(ScalesMode scales) {                          \
-    return kvq::getKernelArguments({getKind(), chipOf(*this), getBoundsMode(), scales},            \
-                                   getCache(), getSourceType());                                   \
-  }
+/// What the spec of every op has.
+template <typename Op> static CacheKernelSpec commonSpec(Op op, ScalesMode scales) {
+  CacheKernelSpec spec;
+  spec.kind = op.getKind();
+  spec.chip = &chipOf(op);
+  spec.sourceType = op.getSourceType();
+  spec.cache = op.getCache();
+  spec.scales = scales;
+  return spec;
+}
 
-KVQ_CACHE_OP_METHODS(CacheStoreOp)
-KVQ_CACHE_OP_METHODS(CacheLoadOp)
+/// The spec of an op on slots.
+template <typename Op> static CacheKernelSpec slotSpec(Op op, ScalesMode scales) {
+  CacheKernelSpec spec = commonSpec(op, scales);
+  spec.bounds = op.getBounds();
+  spec.slotType = op.getSlotType();
+  spec.paddingSlot = op.getPaddingSlot();
+  return spec;
+}
 
-#undef KVQ_CACHE_OP_METHODS
+CacheOpKind CacheStoreOp::getKind() { return CacheOpKind::Store; }
+CacheKernelSpec CacheStoreOp::getSpec(ScalesMode scales) { return slotSpec(*this, scales); }
+OperandRange CacheStoreOp::getScaleOperands() { return getScales(); }
+bool CacheStoreOp::isQuantizing() { return true; }
+Type CacheStoreOp::getWideElementType() { return getSourceType(); }
+Type CacheStoreOp::getNarrowElementType() { return getCache().getElement(); }
+
+CacheOpKind CacheLoadOp::getKind() { return CacheOpKind::Load; }
+CacheKernelSpec CacheLoadOp::getSpec(ScalesMode scales) { return slotSpec(*this, scales); }
+OperandRange CacheLoadOp::getScaleOperands() { return getScales(); }
+bool CacheLoadOp::isQuantizing() { return false; }
+Type CacheLoadOp::getWideElementType() { return getSourceType(); }
+Type CacheLoadOp::getNarrowElementType() { return getCache().getElement(); }
+
+CacheOpKind CacheGatherOp::getKind() { return CacheOpKind::Gather; }
+CacheKernelSpec CacheGatherOp::getSpec(ScalesMode scales) {
+  CacheKernelSpec spec = commonSpec(*this, scales);
+  spec.bounds = getBounds();
+  return spec;
+}
+OperandRange CacheGatherOp::getScaleOperands() { return getScales(); }
+bool CacheGatherOp::isQuantizing() { return false; }
+Type CacheGatherOp::getWideElementType() { return getSourceType(); }
+Type CacheGatherOp::getNarrowElementType() { return getCache().getElement(); }
+
+CacheKernelSpec CacheRecodeOp::getSpec(ScalesMode scales) { return commonSpec(*this, scales); }
+OperandRange CacheRecodeOp::getScaleOperands() { return getScales(); }
+bool CacheRecodeOp::isQuantizing() { return getKind() != CacheOpKind::ConvertBack; }
+Type CacheRecodeOp::getWideElementType() {
+  // A rescaled value is a float32 in between.
+  return getKind() == CacheOpKind::Rescale ? Float32Type::get(getContext()) : getSourceType();
+}
+Type CacheRecodeOp::getNarrowElementType() { return getCache().getElement(); }
+
+CacheOpKind QuantizeRowsOp::getKind() {
+  return getNumColumns() ? CacheOpKind::QuantizeProb : CacheOpKind::QuantizeQuery;
+}
+CacheKernelSpec QuantizeRowsOp::getSpec(ScalesMode scales) {
+  CacheKernelSpec spec = commonSpec(*this, scales);
+  spec.heads = getHeads();
+  return spec;
+}
+OperandRange QuantizeRowsOp::getScaleOperands() { return getScales(); }
+bool QuantizeRowsOp::isQuantizing() { return true; }
+Type QuantizeRowsOp::getWideElementType() { return getSourceType(); }
+Type QuantizeRowsOp::getNarrowElementType() { return getCache().getElement(); }
+
+CacheOpKind ComputeScalesOp::getKind() { return CacheOpKind::ComputeScales; }
+CacheKernelSpec ComputeScalesOp::getSpec(ScalesMode scales) {
+  CacheKernelSpec spec = commonSpec(*this, scales);
+  spec.heads = getHeads();
+  spec.constants.assign(getConstants().begin(), getConstants().end());
+  return spec;
+}
+OperandRange ComputeScalesOp::getScaleOperands() {
+  return OperandRange((*this)->operand_end(), (*this)->operand_end());
+}
+bool ComputeScalesOp::isQuantizing() { return false; }
+Type ComputeScalesOp::getWideElementType() { return getSourceType(); }
+Type ComputeScalesOp::getNarrowElementType() { return getCache().getElement(); }
 
 #define GET_OP_CLASSES
 #include "kvq/Dialect/KvqCacheOps.cpp.inc"

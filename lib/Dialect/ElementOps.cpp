@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Dialect/Kvq.h"
+#include "kvq/Numerics/Formats.h"
 #include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
@@ -30,6 +31,17 @@ OperandRange DequantizeOp::getScaleOperands() { return getODSOperands(1); }
 bool DequantizeOp::isQuantizing() { return false; }
 Type DequantizeOp::getWideElementType() { return getElementTypeOrSelf(getResult()); }
 Type DequantizeOp::getNarrowElementType() { return getElementTypeOrSelf(getInput()); }
+
+LogicalResult TranscodeOp::verify() {
+  Type from = getInput().getType(), to = getResult().getType();
+  Fp8Format format = *getFp8Format(getElementTypeOrSelf(from));
+  auto partner = kvq::getType(getContext(), kvq::getInfo(format).partner);
+  if (getElementTypeOrSelf(to) != partner)
+    return emitOpError("expected a result of ") << partner << ", but got " << to;
+  if (failed(verifyCompatibleShape(from, to)))
+    return emitOpError("expected a result of the input's shape, but got ") << to;
+  return success();
+}
 
 #define GET_OP_CLASSES
 #include "kvq/Dialect/KvqElementOps.cpp.inc"

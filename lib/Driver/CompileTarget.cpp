@@ -31,6 +31,12 @@ static void setOptions(KernelOptions &kernel, const CompileOptions &options, con
   kernel.align = options.align;
   kernel.tensorParallelSize = options.tensorParallelSize;
   kernel.bounds = options.bounds;
+  kernel.slotType = options.slotType;
+  if (options.paddingSlot)
+    kernel.paddingSlot = std::to_string(*options.paddingSlot);
+  kernel.qScaleConstant = options.qScaleConstant;
+  kernel.kScaleConstant = options.kScaleConstant;
+  kernel.vScaleConstant = options.vScaleConstant;
   kernel.scales = options.scales;
 }
 

@@ -13,9 +13,6 @@
 using namespace mlir;
 using namespace kvq;
 
-/// The scales of cache operations, in the operands' order.
-static constexpr ScaleKind kCacheScales[] = {ScaleKind::K, ScaleKind::V};
-
 static ManifestScale describeScale(Value scale, Attribute arithmetic) {
   ManifestScale entry;
   FloatAttr constant;
@@ -32,55 +29,77 @@ static ManifestScale describeScale(Value scale, Attribute arithmetic) {
 
 static ManifestArgument describeArgument(const KernelArgument &argument) {
   ManifestArgument entry;
-  entry.name = argument.name.str();
+  entry.name = argument.name;
   entry.type = argument.isPointer ? "ptr" : "i64";
   if (argument.isPointer)
     entry.align = argument.align;
-  if (argument.role == ArgumentRole::RowStrides || argument.role == ArgumentRole::CacheStrides)
+  if (argument.isStride())
     entry.divisible = argument.divisible;
   return entry;
 }
 
+/// `size` divided into parts of `by`.
+static LaunchSize inParts(LaunchSize size, int64_t by) {
+  return by == 1 ? size : LaunchSize::ceilDiv(std::move(size), LaunchSize::of(by));
+}
+
+/// `size` times a number.
+static LaunchSize times(LaunchSize size, int64_t by) {
+  return by == 1 ? size : LaunchSize::mul(std::move(size), LaunchSize::of(by));
+}
+
 /// A call of a host kernel does the whole grid.
-static void describeLaunch(const ThreadMapping &mapping, const ChipInfo &chip,
-                           ManifestKernel &entry) {
-  if (chip.backend == Backend::Host)
+static void describeLaunch(const CacheKernelSpec &spec, ManifestKernel &entry) {
+  if (spec.chip->backend == Backend::Host)
     return;
+  ThreadMapping mapping = getThreadMapping(spec);
   entry.block[0] = LaunchSize::of(mapping.blockSize);
-  LaunchSize tokens = LaunchSize::of("num_tokens");
-  entry.grid[0] = mapping.tokensPerBlock == 1
-                      ? tokens
-                      : LaunchSize::ceilDiv(tokens, LaunchSize::of(mapping.tokensPerBlock));
+  switch (getInfo(spec.kind).walk) {
+  case Walk::Tokens:
+    entry.grid[0] = times(inParts(LaunchSize::of("num_tokens"), mapping.rowsPerBlock),
+                          mapping.getBlocksPerRow());
+    return;
+  case Walk::Blocks:
+    entry.grid[0] = times(inParts(times(LaunchSize::of("num_blocks"), spec.cache.getBlockSize()),
+                                  mapping.rowsPerBlock),
+                          mapping.getBlocksPerRow());
+    return;
+  case Walk::Columns:
+    entry.grid[0] = LaunchSize::mul(LaunchSize::of("num_rows"),
+                                    inParts(LaunchSize::of("num_columns"),
+                                            mapping.parts.front().width * mapping.vectorsPerBlock));
+    return;
+  }
 }
 
 ManifestKernel kvq::describeKernel(gpu::GPUFuncOp kernel, const ChipInfo &chip) {
   CacheOpInterface op;
   kernel.walk([&](CacheOpInterface found) { op = found; });
-  CacheAttr cache = op.getCache();
+  auto scaled = cast<ScaledOpInterface>(op.getOperation());
+  ArrayAttr arithmetic = scaled.getArithmeticAttr();
+  CacheKernelSpec spec = op.getSpec(ScalesMode::Fold);
+  CacheAttr cache = spec.cache;
   ManifestKernel entry;
   entry.symbol = kernel.getName().str();
   entry.target = chip.name.str();
-  entry.op = stringify(op.getKind()).str();
-  entry.layout = stringify(cache.getLayout().getKind()).str();
-  auto wide = cast<ScaledOpInterface>(op.getOperation()).getWideElementType();
-  entry.sourceType = stringify(*getSourceType(wide)).str();
+  entry.op = stringify(spec.kind).str();
+  entry.layout = cache.getLayout().getText();
+  entry.sourceType = stringify(*getSourceType(spec.sourceType)).str();
   entry.cacheType =
       cache.getFp8Format() ? stringify(*cache.getFp8Format()).str() : entry.sourceType;
   entry.numKVHeads = cache.getKvHeads();
   entry.headSize = cache.getHeadSize();
   entry.blockSize = cache.getBlockSize();
 
-  auto scaled = cast<ScaledOpInterface>(op.getOperation());
-  ArrayAttr arithmetic = scaled.getArithmeticAttr();
-  auto mode = ScalesMode::Fold;
+  SmallVector<ScaleKind> kinds = getScaleKinds(spec);
   for (auto [index, scale] : llvm::enumerate(scaled.getScaleOperands())) {
     ManifestScale description = describeScale(scale, arithmetic ? arithmetic[index] : Attribute());
     if (!description.value)
-      mode = ScalesMode::Argument;
-    entry.scales.emplace_back(stringify(kCacheScales[index]).str(), description);
+      spec.scales = ScalesMode::Argument;
+    entry.scales.emplace_back(stringify(kinds[index]).str(), description);
   }
-  for (const KernelArgument &argument : op.getKernelArguments(mode))
+  for (const KernelArgument &argument : getKernelArguments(spec))
     entry.args.push_back(describeArgument(argument));
-  describeLaunch(op.getThreadMapping(), chip, entry);
+  describeLaunch(spec, entry);
   return entry;
 }

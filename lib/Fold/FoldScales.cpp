@@ -88,7 +88,7 @@ const Proof &FoldScales::prove(bool isQuantizing, SourceType source, Fp8Format f
 void FoldScales::chooseArithmetic(ScaledOpInterface op) {
   std::optional<SourceType> source = kvq::getSourceType(op.getWideElementType());
   std::optional<Fp8Format> format = getFp8Format(op.getNarrowElementType());
-  if (!source || !format || op.getArithmeticAttr())
+  if (!source || !format || op.getScaleOperands().empty() || op.getArithmeticAttr())
     return;
   SmallVector<Attribute> chosen;
   for (Value scale : op.getScaleOperands()) {

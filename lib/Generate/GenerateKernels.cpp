@@ -24,9 +24,6 @@ using namespace kvq;
 /// Address space of global memory in the NVVM and ROCDL dialects.
 static constexpr unsigned kGlobalMemory = 1;
 
-/// The kinds of the scales that cache operations take, in their order.
-static constexpr ScaleKind kCacheScales[] = {ScaleKind::K, ScaleKind::V};
-
 namespace {
 
 struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
@@ -40,7 +37,7 @@ struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
     if (failed(found))
       return signalPassFailure();
     target = *found;
-    if (failed(parseKinds()))
+    if (failed(parseOptions()))
       return signalPassFailure();
     for (AttentionOp layer : layers)
       if (failed(generate(layer)))
@@ -48,8 +45,8 @@ struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
   }
 
 private:
-  /// Reads the option `ops`.
-  LogicalResult parseKinds();
+  /// Reads the options that are texts.
+  LogicalResult parseOptions();
 
   /// Makes the kernels of one layer, or finds them among those that exist.
   LogicalResult generate(AttentionOp layer);
@@ -57,20 +54,30 @@ private:
   /// The cache of one rank of the layer.
   FailureOr<CacheAttr> getCache(AttentionOp layer);
 
+  /// What an operation of the layer is made for.
+  CacheKernelSpec getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache);
+
+  /// The constants that a kernel of `spec` folds; none where it takes arguments.
+  LogicalResult collectScales(AttentionOp layer, const CacheKernelSpec &spec,
+                              SmallVectorImpl<FloatAttr> &constants);
+
   /// Makes the kernel called `name`.
-  void createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec,
-                    CacheAttr cache);
+  void createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec);
 
   gpu::GPUModuleOp getKernelModule();
 
   TargetAttr target;
   SmallVector<CacheOpKind> kinds;
+  int64_t paddingSlotNumber = 0;
 };
 
 } // namespace
 
-LogicalResult GenerateKernels::parseKinds() {
+LogicalResult GenerateKernels::parseOptions() {
   kinds.clear();
+  if (!paddingSlot.empty() && StringRef(paddingSlot).getAsInteger(10, paddingSlotNumber))
+    return getOperation().emitError("expected 'padding-slot' to be a number, but got '")
+           << paddingSlot << "'";
   for (StringRef name : ops) {
     std::optional<CacheOpKind> kind = symbolize<CacheOpKind>(name);
     if (!kind)
@@ -90,22 +97,65 @@ FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer) {
   if (!layer.getSourceType())
     return layer.emitError("expected a layer with a source type; name one of ")
            << listNames<SourceType>();
-  if (geometry.getKvLoraRank() != 0)
-    return layer.emitError("expected a layout for multi-head latent attention, but got '")
-           << stringify(layout) << "', which keeps K and V apart";
+  LayoutAttr order = layer.getLayoutAttr();
+  if (!order)
+    order = LayoutAttr::get(&getContext(), layout);
+  if (order.isMLA() != (geometry.getKvLoraRank() != 0))
+    return layer.emitError("expected a layout for ")
+           << (order.isMLA() ? "K and V" : "multi-head latent attention") << ", but got '"
+           << order.getText() << "', which keeps "
+           << (order.isMLA() ? "a latent row" : "K and V apart");
   int64_t heads = geometry.getKvHeads(), ranks = tensorParallelSize;
   if (ranks < 1 || (heads % ranks != 0 && ranks % heads != 0))
     return layer.emitError("expected a tensor-parallel size that divides the ")
            << heads << " KV heads or that they divide, but got " << ranks;
   std::optional<Fp8Format> format = cacheFormat(layer.getKvCacheDtype(), target.getFnuz());
   Type element = format ? getType(&getContext(), *format) : *layer.getSourceType();
-  auto cache = CacheAttr::getChecked([&] { return layer.emitError(); }, &getContext(),
-                                     LayoutAttr::get(&getContext(), layout), element,
-                                     blockSize.getValue(), std::max<int64_t>(1, heads / ranks),
-                                     geometry.getHeadSize(), align.getValue());
+  auto cache =
+      CacheAttr::getChecked([&] { return layer.emitError(); }, &getContext(), order, element,
+                            blockSize.getValue(), std::max<int64_t>(1, heads / ranks),
+                            geometry.getHeadSize(), geometry.getKvLoraRank(), align.getValue());
   if (!cache)
     return failure();
   return cache;
+}
+
+CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache) {
+  CacheKernelSpec spec;
+  spec.kind = kind;
+  spec.chip = &target.getChipInfo();
+  spec.sourceType = *layer.getSourceType();
+  spec.cache = cache;
+  bool isDynamic = scales == ScalesMode::Argument || layer.getCalculateKvScales();
+  spec.scales = isDynamic ? ScalesMode::Argument : ScalesMode::Fold;
+  ArrayRef<ArgumentRole> roles = getInfo(kind).roles;
+  if (llvm::is_contained(roles, ArgumentRole::OutOfRange))
+    spec.bounds = bounds;
+  if (llvm::is_contained(roles, ArgumentRole::SlotMapping)) {
+    spec.slotType = slotType;
+    if (!paddingSlot.empty())
+      spec.paddingSlot = paddingSlotNumber;
+  }
+  if (kind == CacheOpKind::QuantizeQuery || kind == CacheOpKind::ComputeScales)
+    spec.heads = std::max<int64_t>(1, layer.getGeometryAttr().getHeads() / tensorParallelSize);
+  if (kind == CacheOpKind::ComputeScales)
+    spec.constants = {float(qScaleConstant), float(kScaleConstant), float(vScaleConstant)};
+  return spec;
+}
+
+LogicalResult GenerateKernels::collectScales(AttentionOp layer, const CacheKernelSpec &spec,
+                                             SmallVectorImpl<FloatAttr> &constants) {
+  if (spec.scales == ScalesMode::Argument)
+    return success();
+  for (ScaleKind kind : getScaleKinds(spec)) {
+    FloatAttr scale = layer.getResolvedScale(kind);
+    if (!scale.getValue().isFinite() || scale.getValue().isNegative() || scale.getValue().isZero())
+      return layer.emitError("expected a positive finite ")
+             << stringify(kind) << "_scale, but got "
+             << formatFloat32(scale.getValue().convertToFloat());
+    constants.push_back(scale);
+  }
+  return success();
 }
 
 gpu::GPUModuleOp GenerateKernels::getKernelModule() {
@@ -123,28 +173,17 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
   if (failed(cache))
     return failure();
 
-  SmallVector<FloatAttr> constants;
-  bool dynamic = scales == ScalesMode::Argument || layer.getCalculateKvScales();
-  if (cache->getFp8Format() && !dynamic) {
-    for (ScaleKind kind : kCacheScales) {
-      FloatAttr scale = layer.getResolvedScale(kind);
-      if (!scale.getValue().isFinite() || scale.getValue().isNegative() ||
-          scale.getValue().isZero())
-        return layer.emitError("expected a positive finite ")
-               << stringify(kind) << "_scale, but got "
-               << formatFloat32(scale.getValue().convertToFloat());
-      constants.push_back(scale);
-    }
-  }
-
   SmallVector<NamedAttribute> kernels;
   for (CacheOpKind kind : kinds) {
-    CacheKernelSpec spec{kind, target.getChipInfo(), bounds,
-                         dynamic ? ScalesMode::Argument : ScalesMode::Fold};
-    std::string name = getKernelName(spec, *cache, *layer.getSourceType(), constants);
+    CacheKernelSpec spec = getSpec(layer, kind, *cache);
+    SmallVector<FloatAttr> constants;
+    if (failed(verifySpec([&] { return layer.emitError(); }, spec)) ||
+        failed(collectScales(layer, spec, constants)))
+      return failure();
+    std::string name = getKernelName(spec, constants);
     gpu::GPUModuleOp module = getKernelModule();
     if (!module.lookupSymbol(name))
-      createKernel(layer, name, spec, *cache);
+      createKernel(layer, name, spec);
     auto symbol =
         SymbolRefAttr::get(module.getSymNameAttr(), {FlatSymbolRefAttr::get(&getContext(), name)});
     kernels.emplace_back(StringAttr::get(&getContext(), stringify(kind)), symbol);
@@ -167,14 +206,47 @@ static DictionaryAttr getArgumentAttrs(Builder &builder, const KernelArgument &a
   return builder.getDictionaryAttr(attrs);
 }
 
-void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec,
-                                   CacheAttr cache) {
+/// The attributes of the op of a kernel.
+static void addAttributes(OperationState &state, OpBuilder &builder, const CacheKernelSpec &spec) {
+  MLIRContext *context = builder.getContext();
+  auto add = [&](StringRef name, Attribute attr) { state.addAttribute(name, attr); };
+  add("source_type", TypeAttr::get(spec.sourceType));
+  add("cache", spec.cache);
+  ArrayRef<ArgumentRole> roles = getInfo(spec.kind).roles;
+  if (llvm::is_contained(roles, ArgumentRole::OutOfRange))
+    add("bounds", BoundsAttr::get(context, spec.bounds));
+  if (llvm::is_contained(roles, ArgumentRole::SlotMapping)) {
+    add("slot_type", SlotTypeAttr::get(context, spec.slotType));
+    if (spec.paddingSlot)
+      add("padding_slot", builder.getI64IntegerAttr(*spec.paddingSlot));
+  }
+  if (getInfo(spec.kind).walk == Walk::Blocks)
+    add("kind", CacheOpKindAttr::get(context, spec.kind));
+  if (spec.heads)
+    add("heads", builder.getI64IntegerAttr(spec.heads));
+  if (!spec.constants.empty())
+    add("constants", builder.getDenseF32ArrayAttr(spec.constants));
+}
+
+/// Leaves a copy of `layer` in the module of a kernel that reads its scales.
+static void copyLayer(AttentionOp layer, gpu::GPUModuleOp module) {
+  if (module.lookupSymbol(layer.getSymName()))
+    return;
+  auto isKernel = [](Operation &op) { return isa<gpu::GPUFuncOp>(op); };
+  OpBuilder builder(module.getContext());
+  builder.setInsertionPoint(module.getBody(), llvm::find_if(*module.getBody(), isKernel));
+  auto copy = cast<AttentionOp>(builder.clone(*layer));
+  copy.removeKernelsAttr();
+  copy.removeWarningsAttr();
+  copy.removeNotesAttr();
+}
+
+void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec) {
   gpu::GPUModuleOp module = getKernelModule();
   ImplicitLocOpBuilder builder(layer.getLoc(), module.getBody(), module.getBody()->end());
-  Type source = *layer.getSourceType();
-  bool isHost = spec.chip.backend == Backend::Host;
+  bool isHost = spec.chip->backend == Backend::Host;
   Type pointer = LLVM::LLVMPointerType::get(&getContext(), isHost ? 0 : kGlobalMemory);
-  SmallVector<KernelArgument> arguments = kvq::getKernelArguments(spec, cache, source);
+  SmallVector<KernelArgument> arguments = kvq::getKernelArguments(spec);
 
   SmallVector<Type> types;
   for (const KernelArgument &argument : arguments)
@@ -188,48 +260,40 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
         NameLoc::get(builder.getStringAttr(argument.name), layer.getLoc()));
   }
   if (!isHost)
-    kernel.setKnownBlockSizeAttr(builder.getDenseI32ArrayAttr(
-        {int32_t(kvq::getThreadMapping(spec.chip, cache, source).blockSize), 1, 1}));
+    kernel.setKnownBlockSizeAttr(
+        builder.getDenseI32ArrayAttr({int32_t(kvq::getThreadMapping(spec).blockSize), 1, 1}));
 
   builder.setInsertionPointToStart(&kernel.getBody().front());
   // The operands are the arguments in order; only of a scale the op takes the
   // value and not the pointer.
-  constexpr unsigned numRoles = unsigned(ArgumentRole::Scales) + 1;
+  ArrayRef<ArgumentRole> roles = getInfo(spec.kind).roles;
   SmallVector<Value> operands;
-  SmallVector<int32_t> segments(numRoles, 0);
-  for (auto [argument, value] : llvm::zip_equal(arguments, kernel.getArguments())) {
-    Value operand = value;
-    if (argument.role == ArgumentRole::Scales)
-      operand = LLVM::LoadOp::create(builder, builder.getF32Type(), value, argument.align);
+  SmallVector<int32_t> segments(roles.size(), 0);
+  auto addOperand = [&](ArgumentRole role, Value operand) {
     operands.push_back(operand);
-    ++segments[unsigned(argument.role)];
+    ++segments[llvm::find(roles, role) - roles.begin()];
+  };
+  for (auto [argument, value] : llvm::zip_equal(arguments, kernel.getArguments())) {
+    bool isScale =
+        argument.role == ArgumentRole::Scales || argument.role == ArgumentRole::FromScales;
+    addOperand(argument.role, isScale ? Value(LLVM::LoadOp::create(builder, builder.getF32Type(),
+                                                                   value, argument.align))
+                                      : Value(value));
   }
-  if (cache.getFp8Format() && spec.scales == ScalesMode::Fold) {
-    if (!module.lookupSymbol(layer.getSymName())) {
-      OpBuilder::InsertionGuard guard(builder);
-      auto isKernel = [](Operation &op) { return isa<gpu::GPUFuncOp>(op); };
-      builder.setInsertionPoint(module.getBody(), llvm::find_if(*module.getBody(), isKernel));
-      auto copy = cast<AttentionOp>(builder.clone(*layer));
-      copy.removeKernelsAttr();
-      copy.removeWarningsAttr();
-      copy.removeNotesAttr();
-    }
-    for (ScaleKind kind : kCacheScales) {
-      operands.push_back(ScaleOp::create(builder, builder.getF32Type(),
-                                         FlatSymbolRefAttr::get(layer.getSymNameAttr()),
-                                         ScaleKindAttr::get(&getContext(), kind)));
-      ++segments[unsigned(ArgumentRole::Scales)];
+  if (spec.scales == ScalesMode::Fold) {
+    for (ScaleKind kind : getScaleKinds(spec)) {
+      copyLayer(layer, module);
+      addOperand(ArgumentRole::Scales,
+                 ScaleOp::create(builder, builder.getF32Type(),
+                                 FlatSymbolRefAttr::get(layer.getSymNameAttr()),
+                                 ScaleKindAttr::get(&getContext(), kind)));
     }
   }
 
-  StringRef opName = spec.kind == CacheOpKind::Store ? CacheStoreOp::getOperationName()
-                                                     : CacheLoadOp::getOperationName();
-  OperationState state(builder.getLoc(), opName);
+  OperationState state(builder.getLoc(), getInfo(spec.kind).opName);
   state.addOperands(operands);
   state.addAttribute("operandSegmentSizes", builder.getDenseI32ArrayAttr(segments));
-  state.addAttribute("source_type", TypeAttr::get(source));
-  state.addAttribute("cache", cache);
-  state.addAttribute("bounds", BoundsAttr::get(&getContext(), spec.bounds));
+  addAttributes(state, builder, spec);
   builder.OpBuilder::create(state);
   gpu::ReturnOp::create(builder);
 }

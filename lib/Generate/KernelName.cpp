@@ -7,8 +7,9 @@
 
 #include "kvq/Generate/KernelName.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/ADT/bit.h"
 #include "llvm/Support/raw_ostream.h"
+#include "llvm/Support/xxhash.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -20,18 +21,36 @@ static std::string spell(Type type) {
   return text;
 }
 
-std::string kvq::getKernelName(const CacheKernelSpec &spec, CacheAttr cache, Type sourceType,
-                               ArrayRef<FloatAttr> scales) {
+/// A layout's name, or a hash of its maps.
+static std::string spell(LayoutAttr layout) {
+  if (layout.getKind())
+    return stringify(*layout.getKind()).str();
+  return "map" + llvm::utohexstr(llvm::xxh3_64bits(layout.getText()), /*LowerCase=*/true, 16);
+}
+
+std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<FloatAttr> scales) {
+  CacheAttr cache = spec.cache;
   std::string name;
   llvm::raw_string_ostream os(name);
-  os << "kvq_" << stringify(spec.kind) << "_" << stringify(cache.getLayout().getKind()) << "_"
-     << spell(sourceType) << "_" << spell(cache.getElement()) << "_h" << cache.getKvHeads() << "_d"
-     << cache.getHeadSize() << "_b" << cache.getBlockSize();
+  os << "kvq_" << stringify(spec.kind) << "_" << spell(cache.getLayout()) << "_"
+     << spell(spec.sourceType) << "_" << spell(cache.getElement()) << "_h" << cache.getKvHeads()
+     << "_d" << cache.getHeadSize();
+  if (cache.getKvLoraRank())
+    os << "_r" << cache.getKvLoraRank();
+  os << "_b" << cache.getBlockSize();
+  if (spec.heads)
+    os << "_q" << spec.heads;
   if (cache.getAlign() != 16)
     os << "_align" << cache.getAlign();
+  if (spec.slotType != SlotType::I64)
+    os << "_" << stringify(spec.slotType);
+  if (spec.paddingSlot)
+    os << "_padding" << *spec.paddingSlot;
   if (spec.bounds != Bounds::Check)
     os << "_" << stringify(spec.bounds);
-  if (spec.scales == ScalesMode::Argument)
+  for (float constant : spec.constants)
+    os << "_" << llvm::utohexstr(llvm::bit_cast<uint32_t>(constant), /*LowerCase=*/true, 8);
+  if (spec.scales == ScalesMode::Argument && !getScaleKinds(spec).empty())
     os << "_dynamic";
   for (FloatAttr scale : scales)
     os << "_"

@@ -40,6 +40,11 @@ std::unique_ptr<Fp8Lowering> createNvvmFp8Lowering();
 /// ISA); the chip decides whether they mean the fnuz or the OCP formats.
 std::unique_ptr<Fp8Lowering> createRocdlFp8Lowering();
 
+/// vector<Nxi8> of codes of `from` to those of its partner `to`, as
+/// `kvq.transcode` says.
+mlir::Value transcode(mlir::ImplicitLocOpBuilder &builder, mlir::Value codes, Fp8Format from,
+                      Fp8Format to);
+
 } // namespace kvq
 
 #endif // KVQ_LIB_LOWER_FP8LOWERING_H

@@ -13,6 +13,7 @@
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 namespace kvq {
 #define GEN_PASS_DEF_LOWERFP8PASS
@@ -28,6 +29,7 @@ struct LowerFP8 : kvq::impl::LowerFP8PassBase<LowerFP8> {
   using LowerFP8PassBase::LowerFP8PassBase;
 
   void runOnOperation() override {
+    getOperation()->walk([](TranscodeOp op) { lower(op); });
     WalkResult result = getOperation()->walk([&](ScaledOpInterface op) -> WalkResult {
       if (auto quantize = dyn_cast<QuantizeOp>(*op))
         return lower(quantize);
@@ -46,6 +48,7 @@ private:
 
   LogicalResult lower(QuantizeOp op);
   LogicalResult lower(DequantizeOp op);
+  static void lower(TranscodeOp op);
 
   std::shared_ptr<const Fp8Lowering> soft = createSoftFp8Lowering();
   std::shared_ptr<const Fp8Lowering> nvvm = createNvvmFp8Lowering();
@@ -186,4 +189,16 @@ LogicalResult LowerFP8::lower(DequantizeOp op) {
   op.replaceAllUsesWith(unflatten(builder, values, resultType));
   op.erase();
   return success();
+}
+
+void LowerFP8::lower(TranscodeOp op) {
+  ImplicitLocOpBuilder builder(op.getLoc(), op);
+  Type inputType = op.getInput().getType(), resultType = op.getResult().getType();
+  Type bitsType = withElement(resultType, builder.getI8Type());
+  Value codes = flatten(builder, arith::BitcastOp::create(builder, bitsType, op.getInput()));
+  codes = transcode(builder, codes, *getFp8Format(getElementTypeOrSelf(inputType)),
+                    *getFp8Format(getElementTypeOrSelf(resultType)));
+  Value bits = unflatten(builder, codes, bitsType);
+  op.replaceAllUsesWith(Value(arith::BitcastOp::create(builder, resultType, bits)));
+  op.erase();
 }

@@ -35,6 +35,11 @@ void kvq::buildGeneratePipeline(OpPassManager &manager, const KernelOptions &opt
   generate.align = options.align;
   generate.tensorParallelSize = options.tensorParallelSize;
   generate.bounds = options.bounds;
+  generate.slotType = options.slotType;
+  generate.paddingSlot = options.paddingSlot;
+  generate.qScaleConstant = options.qScaleConstant;
+  generate.kScaleConstant = options.kScaleConstant;
+  generate.vScaleConstant = options.vScaleConstant;
   generate.scales = options.scales;
   manager.addPass(createGenerateKernelsPass(generate));
 }

@@ -46,10 +46,10 @@ func.func private @kernel() attributes {cache = #kvq.cache<layout = <nhd>, eleme
 
 // -----
 
-// expected-error@+1 {{expected 'align' to be 1, 2, 4, 8 or 16 bytes, but got 12}}
+// expected-error@+1 {{expected 'align' to be 1, 2, 4, 8, 16 or 32 bytes, but got 12}}
 func.func private @kernel() attributes {cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 8, head_size = 128, align = 12>}
 
 // -----
 
-// expected-error@+1 {{expected layout to be one of 'nhd', but got 'dhn'}}
+// expected-error@+1 {{expected layout to be one of 'nhd', 'hnd', 'paged', 'paged_interleaved', 'mla', 'mla_segmented', but got 'dhn'}}
 func.func private @kernel() attributes {layout = #kvq.layout<dhn>}

@@ -142,8 +142,8 @@ class Kernels:
             scales = np.array(pair, np.float32)
             arguments += [ctypes.c_void_p(scales.ctypes.data + i * scales.itemsize) for i in range(2)]
         if self.emulated:
-            # As many blocks as tokens are enough; one more has to do nothing.
-            arguments.append(ctypes.c_int64(num_tokens + 1 if grid is None else grid))
+            # Eight blocks a token are enough for the longest rows; what is too many has to do nothing.
+            arguments.append(ctypes.c_int64((num_tokens + 1) * 8 if grid is None else grid))
         function = getattr(self.library, self.symbol(op, pair))
         function.restype = None
         function(*arguments)

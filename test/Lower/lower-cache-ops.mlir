@@ -30,9 +30,11 @@ module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
       gpu.return
     }
 
-    // A row of 2,048 vectors is walked by its block.
+    // A row of 2,048 vectors has four blocks of 512 threads.
     // CHECK-LABEL: gpu.func @long_row
-    // CHECK: scf.for
+    // CHECK-SAME: known_block_size = array<i32: 512, 1, 1>
+    // CHECK: arith.remui %{{.+}}, %c4_i64
+    // CHECK-NOT: scf.for
     // CHECK: vector<8xi16>
     gpu.func @long_row(%p: !llvm.ptr<1>, %n: i64) kernel {
       kvq.cache_store %p, %p into %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n)

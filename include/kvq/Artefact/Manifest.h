@@ -40,6 +40,7 @@ struct LaunchSize {
   static LaunchSize of(int64_t number);
   static LaunchSize of(const std::string &argument);
   static LaunchSize ceilDiv(LaunchSize dividend, LaunchSize divisor);
+  static LaunchSize mul(LaunchSize a, LaunchSize b);
 };
 
 /// The key of a joined kind: 'ceil_div', 'mul', 'min' or 'max'.

@@ -8,38 +8,45 @@
 #ifndef KVQ_DIALECT_CACHEKERNEL_H
 #define KVQ_DIALECT_CACHEKERNEL_H
 
+#include "kvq/Dialect/KvqAttributes.h"
 #include "kvq/Support/Names.h"
-#include "llvm/ADT/SmallVector.h"
-#include "llvm/ADT/StringRef.h"
-#include <cstdint>
-
-namespace mlir {
-class Type;
-} // namespace mlir
+#include "mlir/IR/ValueRange.h"
+#include <optional>
 
 namespace kvq {
 
-class CacheAttr;
+class CacheOpInterface;
 struct ChipInfo;
 
-/// What an argument is to its operation; the operand segments of the cache ops
-/// have the same order.
+/// What an argument is to its operation, in the order of a kernel's arguments.
+/// A cache op has an operand group for each role of its kind, in this order.
 enum class ArgumentRole {
   Rows,
+  OutRows,
+  FromCaches,
   Caches,
   SlotMapping,
+  BlockTable,
+  CuSeqLens,
+  SeqStarts,
+  Batch,
   NumTokens,
+  NumColumns,
   NumBlocks,
+  BlockTableStride,
   RowStrides,
+  FromStrides,
   CacheStrides,
   OutOfRange,
+  FromScales,
   Scales,
+  ComputedScales,
 };
 
 /// One argument of a cache operation's kernel.
 struct KernelArgument {
   /// The name in manifests and headers.
-  llvm::StringRef name;
+  std::string name;
   ArgumentRole role;
   /// A pointer to global memory; otherwise an i64.
   bool isPointer;
@@ -49,38 +56,114 @@ struct KernelArgument {
   int64_t align = 0;
   /// What a stride must be a multiple of, in elements; 1 for other scalars.
   int64_t divisible = 1;
+
+  /// Whether it is a stride, in elements.
+  bool isStride() const;
 };
 
-/// How the threads of a GPU share a cache operation, derived from the layout's
-/// map. A thread moves `vectorWidth` neighbouring elements of K and of V at a
-/// time; the `vectorsPerRow` vectors of a token lie with neighbouring threads.
+/// A kernel as it is asked for; an op gives the spec that it was made from.
+struct CacheKernelSpec {
+  CacheOpKind kind = CacheOpKind::Store;
+  const ChipInfo *chip = nullptr;
+  /// bf16, f16 or f32: what rows hold.
+  mlir::Type sourceType;
+  /// The cache that is worked on; of `convert_back` the one that is read. For
+  /// operations on rows, what tells their geometry and FP8 type.
+  CacheAttr cache;
+  Bounds bounds = Bounds::Check;
+  ScalesMode scales = ScalesMode::Fold;
+  SlotType slotType = SlotType::I64;
+  /// A slot that is skipped as the negative ones are.
+  std::optional<int64_t> paddingSlot;
+  /// Query heads of a rank, for operations on queries; else 0.
+  int64_t heads = 0;
+  /// Of `compute_scales`, what maxima of q, k and v are divided by.
+  llvm::SmallVector<float, 3> constants;
+};
+
+/// Whether rows or caches lie in memory as the operation walks them.
+enum class Walk {
+  /// Tokens: rows, by slots or block tables.
+  Tokens,
+  /// Every row of every block.
+  Blocks,
+  /// Rows of as many columns as an argument says.
+  Columns,
+};
+
+/// The facts of an operation.
+struct CacheOpInfo {
+  CacheOpKind kind;
+  /// The op of the dialect.
+  llvm::StringLiteral opName;
+  Walk walk;
+  /// The op's operand groups, in order.
+  llvm::ArrayRef<ArgumentRole> roles;
+  /// The scales that it is given, in the operands' order; of a layout without V
+  /// only K's.
+  llvm::ArrayRef<ScaleKind> scales;
+};
+
+const CacheOpInfo &getInfo(CacheOpKind kind);
+
+/// The scales of a kernel; none where nothing is converted.
+llvm::SmallVector<ScaleKind> getScaleKinds(const CacheKernelSpec &spec);
+
+/// A part of what is moved, as threads and loops walk it: `heads` times
+/// `headSize` elements of a row, `width` at a time.
+struct MovedPart {
+  int64_t heads, headSize;
+  /// Elements that one thread moves.
+  int64_t width;
+  /// Neighbouring elements in one access to what is read, and to what is
+  /// written; both divide `width`.
+  int64_t fromWidth, toWidth;
+
+  int64_t getVectors() const { return heads * headSize / width; }
+};
+
+/// How the work of a kernel is shared. On a GPU a thread moves one vector of one
+/// row; which one follows from the layout's maps.
 struct ThreadMapping {
-  /// Elements that one thread moves in one access on either side.
-  int64_t vectorWidth;
-  /// Vectors that make up one token's row of K.
+  llvm::SmallVector<MovedPart, 2> parts;
+  /// Whether a thread moves the same vector of all parts, which are alike;
+  /// otherwise each part has threads of its own.
+  bool together;
+  /// Vectors of a row, of all parts with threads of their own.
   int64_t vectorsPerRow;
-  /// Tokens that one thread block works on; the grid has
-  /// ceil(num_tokens / tokensPerBlock) blocks.
-  int64_t tokensPerBlock;
+  /// Rows and vectors of a row that one thread block works on. A row of more
+  /// vectors has several blocks.
+  int64_t rowsPerBlock, vectorsPerBlock;
+  /// Whether neighbouring threads have neighbouring rows (and not vectors).
+  bool rowsFirst;
   /// Threads of a block.
   int64_t blockSize;
+
+  int64_t getBlocksPerRow() const { return (vectorsPerRow - 1) / vectorsPerBlock + 1; }
 };
 
-/// A kernel as it is asked for, before its op exists.
-struct CacheKernelSpec {
-  CacheOpKind kind;
-  const ChipInfo &chip;
-  Bounds bounds;
-  ScalesMode scales;
-};
+/// The arguments of a kernel, in the contract's order.
+llvm::SmallVector<KernelArgument> getKernelArguments(const CacheKernelSpec &spec);
 
-/// The arguments of the kernel of an operation on `cache` with rows of
-/// `sourceType`, in the contract's order.
-llvm::SmallVector<KernelArgument> getKernelArguments(const CacheKernelSpec &spec, CacheAttr cache,
-                                                     mlir::Type sourceType);
+/// How its work is shared.
+ThreadMapping getThreadMapping(const CacheKernelSpec &spec);
 
-/// The thread mapping of such a kernel.
-ThreadMapping getThreadMapping(const ChipInfo &chip, CacheAttr cache, mlir::Type sourceType);
+/// The caches that an operation reads and writes, of their element types; rows
+/// instead of caches give the cache on the other side. `rescale` works in place.
+CacheAttr getFromCache(const CacheKernelSpec &spec);
+CacheAttr getToCache(const CacheKernelSpec &spec);
+
+/// The parts of the two sides of an operation from cache to cache. Where both
+/// keep a part alike it is taken as one run, in the order in which it lies.
+llvm::SmallVector<std::pair<CachePart, CachePart>, 2>
+getConvertedParts(const CacheKernelSpec &spec);
+
+/// The operands of `op` that have a role; none if its kind has no such role.
+mlir::OperandRange getOperands(CacheOpInterface op, ArgumentRole role);
+
+/// Whether `cache` and `spec` allow the operation; an error says why not.
+mlir::LogicalResult verifySpec(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+                               const CacheKernelSpec &spec);
 
 } // namespace kvq
 

@@ -9,58 +9,27 @@
 #define KVQ_DIALECT_KVQ_H
 
 #include "kvq/Dialect/CacheKernel.h"
-#include "kvq/Support/Names.h"
-#include "kvq/Target/ChipInfo.h"
+#include "kvq/Dialect/KvqAttributes.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/Dialect/LLVMIR/LLVMTypes.h"
 #include "mlir/IR/Builders.h"
-#include "mlir/IR/BuiltinAttributes.h"
-#include "mlir/IR/BuiltinTypes.h"
-#include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
-#include "mlir/IR/OpImplementation.h"
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
-
-namespace kvq {
-
-/// Parses a word of Names.def; anything else is an error that lists the words.
-template <typename Enum> mlir::FailureOr<Enum> parseName(mlir::AsmParser &parser) {
-  llvm::SMLoc loc = parser.getCurrentLocation();
-  std::string word;
-  if (mlir::failed(parser.parseKeywordOrString(&word)))
-    return mlir::failure();
-  if (std::optional<Enum> value = symbolize<Enum>(word))
-    return *value;
-  parser.emitError(loc) << "expected " << describe<Enum>() << " to be one of " << listNames<Enum>()
-                        << ", but got '" << word << "'";
-  return mlir::failure();
-}
-
-/// The custom directive Name of attributes: a parameter that is such a word.
-template <typename Enum> mlir::ParseResult parseName(mlir::AsmParser &parser, Enum &value) {
-  mlir::FailureOr<Enum> parsed = parseName<Enum>(parser);
-  if (mlir::failed(parsed))
-    return mlir::failure();
-  value = *parsed;
-  return mlir::success();
-}
-template <typename Enum> void printName(mlir::AsmPrinter &printer, Enum value) {
-  printer << stringify(value);
-}
-
-} // namespace kvq
-
-#include "kvq/Dialect/KvqDialect.h.inc"
-
-#define GET_ATTRDEF_CLASSES
-#include "kvq/Dialect/KvqAttrs.h.inc"
 
 namespace kvq::detail {
 
 /// Holds what every ScaledOpInterface must: as many entries of arithmetic as
 /// scales.
 mlir::LogicalResult verifyScaledOp(mlir::Operation *op);
+
+/// Holds every CacheOpInterface to the arguments that its attributes ask for.
+mlir::LogicalResult verifyCacheOp(mlir::Operation *op);
+
+/// Holds a layout to the sizes of a cache.
+mlir::LogicalResult verifyLayout(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+                                 LayoutAttr layout, mlir::Type element, int64_t blockSize,
+                                 int64_t kvHeads, int64_t headSize, int64_t kvLoraRank);
 
 } // namespace kvq::detail
 

@@ -69,6 +69,28 @@ def Kvq_BoundsAttr : Kvq_NameAttr<"Bounds", "bounds"> {
   }];
 }
 
+def Kvq_SlotTypeAttr : Kvq_NameAttr<"SlotType", "slot_type"> {
+  let summary = "the integers of a slot mapping";
+  let description = [{
+    `i64`, as vLLM has them, or `i32`.
+
+    ```mlir
+    func.func private @kernel() attributes {slots = #kvq.slot_type<i32>}
+    ```
+  }];
+}
+
+def Kvq_CacheOpKindAttr : Kvq_NameAttr<"CacheOpKind", "op_kind"> {
+  let summary = "an operation, by its name in options and manifests";
+  let description = [{
+    The names of the option `ops` of `kvq-generate-kernels`.
+
+    ```mlir
+    func.func private @kernel() attributes {op = #kvq.op_kind<rescale>}
+    ```
+  }];
+}
+
 //===----------------------------------------------------------------------===//
 // Targets, geometry, caches
 //===----------------------------------------------------------------------===//
@@ -122,22 +144,48 @@ def Kvq_LayoutAttr : Kvq_Attr<"Layout", "layout"> {
   let summary = "where a row, a head and an element lie inside a block";
   let description = [{
     The order in which a block is compact, and so what neighbouring threads
-    touch, as an affine map from (row, head, element) to the block's dimensions,
-    outermost first. The usual layouts have names:
+    touch, as affine maps from (row, head, element) to the block's dimensions,
+    outermost first: one for K and V, or one for each. The usual layouts have
+    names; x is 16 bytes of cache elements, R the rank of the latent part.
 
-    | name | map |
-    |---|---|
-    | `nhd` | `(n, h, d) -> (n, h, d)` |
+    | name | K | V |
+    |---|---|---|
+    | `nhd` | `(n, h, d) -> (n, h, d)` | the same |
+    | `hnd` | `(n, h, d) -> (h, n, d)` | the same |
+    | `paged` | `(n, h, d) -> (h, d floordiv x, n, d mod x)` | `(n, h, d) -> (h, d, n)` |
+    | `paged_interleaved` | as `paged` | `(n, h, d) -> (h, n floordiv x, d, n mod x)` |
+    | `mla` | `(n, h, d) -> (n, d)`, the latent part and the rope part in one row | none |
+    | `mla_segmented` | all rows' latent parts `(n, d)`, then all rows' rope parts | none |
+
+    A block of `nhd`, `hnd` and `mla` need not be compact: its strides are operands.
+    A map's results are what is left of dimensions by `floordiv` and `mod` with
+    constants, and together they tell every element apart.
 
     ```mlir
-    func.func private @kernel() attributes {layout = #kvq.layout<nhd>}
+    func.func private @kernel() attributes {
+        named = #kvq.layout<nhd>,
+        pairs = #kvq.layout<affine_map<(n, h, d) -> (h, d floordiv 2, n, d mod 2)>>,
+        apart = #kvq.layout<key = affine_map<(n, h, d) -> (h, n, d)>,
+                            value = affine_map<(n, h, d) -> (h, d, n)>>}
     ```
   }];
-  let parameters = (ins Kvq_NameParameter<"LayoutKind", "the layout's name">:$kind);
-  let assemblyFormat = "`<` custom<Name>($kind) `>`";
+  let parameters = (ins
+    AttrParameter<"::std::optional<::kvq::LayoutKind>", "its name; none with maps">:$kind,
+    AttrParameter<"::mlir::AffineMap", "the map of K; null with a name">:$key,
+    AttrParameter<"::mlir::AffineMap", "the map of V; null with a name">:$value);
+  let hasCustomAssemblyFormat = 1;
+  let genVerifyDecl = 1;
+  let builders = [
+    AttrBuilder<(ins "::kvq::LayoutKind":$kind), [{
+      return $_get($_ctxt, kind, ::mlir::AffineMap(), ::mlir::AffineMap());
+    }]>
+  ];
   let extraClassDeclaration = [{
-    /// The map from (row, head, element) to the block's dimensions.
-    ::mlir::AffineMap getMap() const;
+    /// Its name, or its maps, for manifests and messages.
+    ::std::string getText() const;
+
+    /// Whether a token has one row of a latent and a rope part, and no V.
+    bool isMLA() const;
   }];
 }
 
@@ -147,12 +195,16 @@ def Kvq_CacheAttr : Kvq_Attr<"Cache", "cache"> {
     The geometry of one tensor-parallel rank's cache of K or V: blocks of
     `block_size` rows, each of `kv_heads` heads of `head_size` elements of type
     `element`, arranged by `layout`. `align` is the number of bytes that pointers
-    and strides are multiples of, as far as a kernel makes use of it.
+    and strides are multiples of, as far as a kernel makes use of it. For
+    multi-head latent attention `kv_lora_rank` is how many of the elements are the
+    latent part; the others are the rope part.
 
     ```mlir
     func.func private @kernel() attributes {
         cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 8,
-                           head_size = 128>}
+                           head_size = 128>,
+        latent = #kvq.cache<layout = <mla>, element = f8E4M3FN, block_size = 64, kv_heads = 1,
+                            head_size = 576, kv_lora_rank = 512>}
     ```
   }];
   let parameters = (ins
@@ -161,12 +213,19 @@ def Kvq_CacheAttr : Kvq_Attr<"Cache", "cache"> {
     AttrParameter<"int64_t", "rows of a block">:$block_size,
     AttrParameter<"int64_t", "heads of a row">:$kv_heads,
     AttrParameter<"int64_t", "elements of a head">:$head_size,
+    DefaultValuedParameter<"int64_t", "0">:$kv_lora_rank,
     DefaultValuedParameter<"int64_t", "16">:$align);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
     /// The FP8 format of `element`, if it is one.
     ::std::optional<::kvq::Fp8Format> getFp8Format() const;
+
+    /// K and V, or the two parts of a latent row.
+    ::llvm::SmallVector<::kvq::CachePart, 2> getParts() const;
+
+    /// The same cache of another element type.
+    ::kvq::CacheAttr withElement(::mlir::Type element) const;
   }];
 }
 

@@ -66,4 +66,31 @@ def Kvq_DequantizeOp : Kvq_ElementOp<"dequantize", Kvq_Fp8, Kvq_Wide> {
   }];
 }
 
+def Kvq_TranscodeOp : Kvq_Op<"transcode", [Pure, Elementwise]> {
+  let summary = "turns codes of an OCP format with scale s into fnuz codes with scale 2s, or back";
+  let description = [{
+    The same code stands for half the value in the fnuz partner of an OCP format, so
+    that with twice the scale it is the same number, and codes stay as they are but
+    for what one of the two lacks. Each code becomes what `kvq.quantize` with the new
+    scale would make of its value:
+
+    | from OCP | to fnuz | from fnuz | to OCP |
+    |---|---|---|---|
+    | -0 | 0 | NaN (0x80) | NaN |
+    | NaN | NaN (0x80) | beyond the largest finite value | that value with its sign |
+    | infinity (E5M2) | the largest value with its sign | | |
+
+    ```mlir
+    func.func @transcode(%c: vector<8xf8E4M3FN>) -> vector<8xf8E4M3FNUZ> {
+      %t = kvq.transcode %c : vector<8xf8E4M3FN> to vector<8xf8E4M3FNUZ>
+      return %t : vector<8xf8E4M3FNUZ>
+    }
+    ```
+  }];
+  let arguments = (ins Kvq_Like<Kvq_Fp8>:$input);
+  let results = (outs Kvq_Like<Kvq_Fp8>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `to` type($result)";
+  let hasVerifier = 1;
+}
+
 #endif // KVQ_DIALECT_KVQELEMENTOPS_TD

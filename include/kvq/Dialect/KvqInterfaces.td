@@ -44,18 +44,20 @@ def Kvq_CacheOpInterface : OpInterface<"CacheOpInterface", [Kvq_ScaledOpInterfac
   let methods = [
     InterfaceMethod<"Which operation it is, in options and manifests.",
       "::kvq::CacheOpKind", "getKind">,
-    InterfaceMethod<"The cache that it works on.", "::kvq::CacheAttr", "getCache">,
-    InterfaceMethod<"What happens to slots beyond the cache.", "::kvq::Bounds", "getBoundsMode">,
     InterfaceMethod<[{
-        The kernel's arguments, in their order. All operands but the scales are
-        these arguments, one for one; where scales are arguments too, the operands
-        are what the pointers point to.
+        What its kernel was asked for, from which arguments and threads follow. The
+        chip is the module's, or any one where the module has no target yet.
       }],
-      "::llvm::SmallVector<::kvq::KernelArgument>", "getKernelArguments",
-      (ins "::kvq::ScalesMode":$scales)>,
-    InterfaceMethod<"How threads share the work on a GPU.",
-      "::kvq::ThreadMapping", "getThreadMapping">,
+      "::kvq::CacheKernelSpec", "getSpec", (ins "::kvq::ScalesMode":$scales)>,
+    InterfaceMethod<[{
+        The index-th group of operands. The groups are the roles of the operation's
+        kind, and their operands the kernel's arguments, one for one; only where
+        scales are arguments too, the operands are what the pointers point to.
+      }],
+      "::mlir::OperandRange", "getOperandGroup", (ins "unsigned":$index),
+      "", "return $_op.getODSOperands(index);">,
   ];
+  let verify = "return ::kvq::detail::verifyCacheOp($_op);";
 }
 
 #endif // KVQ_DIALECT_KVQINTERFACES_TD

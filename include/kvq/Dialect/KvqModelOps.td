@@ -52,6 +52,7 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     OptionalAttr<Kvq_GeometryAttr>:$geometry,
     OptionalAttr<TypeAttr>:$source_type,
     Kvq_KVCacheDtypeAttr:$kv_cache_dtype,
+    OptionalAttr<Kvq_LayoutAttr>:$layout,
     UnitAttr:$calculate_kv_scales,
     OptionalAttr<Kvq_RawScaleAttr>:$raw_q,
     OptionalAttr<Kvq_RawScaleAttr>:$raw_k,
@@ -66,7 +67,7 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     OptionalAttr<DictionaryAttr>:$kernels);
   let assemblyFormat = [{
     $sym_name `index` $index (`geometry` $geometry^)? (`source` $source_type^)?
-    `cache` custom<Word>($kv_cache_dtype) (`calculate_kv_scales` $calculate_kv_scales^)?
+    `cache` custom<Word>($kv_cache_dtype) (`layout` $layout^)? (`calculate_kv_scales` $calculate_kv_scales^)?
     (`checkpoint` `` custom<RawScales>($raw_q, $raw_k, $raw_v, $raw_prob)^)?
     (`resolved` `` custom<ResolvedScales>($resolved_q, $resolved_k, $resolved_v,
                                           $resolved_prob)^)?

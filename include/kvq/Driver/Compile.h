@@ -26,6 +26,10 @@ struct CompileOptions {
   LayoutKind layout = LayoutKind::NHD;
   int64_t blockSize = 16, align = 16, tensorParallelSize = 1;
   Bounds bounds = Bounds::Check;
+  SlotType slotType = SlotType::I64;
+  std::optional<int64_t> paddingSlot;
+  /// What compute_scales divides maxima of q, k and v by.
+  double qScaleConstant = 200, kScaleConstant = 200, vScaleConstant = 100;
   ScalesMode scales = ScalesMode::Fold;
   /// Targets compiled at a time; 0 for as many as there are cores.
   unsigned jobs = 0;

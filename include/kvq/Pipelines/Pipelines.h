@@ -36,6 +36,19 @@ struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
                                      llvm::cl::init(1)};
   Option<Bounds> bounds{*this, "bounds", llvm::cl::desc("What happens to slots beyond the cache"),
                         llvm::cl::init(Bounds::Check), nameValues<Bounds>()};
+  Option<SlotType> slotType{*this, "slot-type", llvm::cl::desc("The integers of slot_mapping"),
+                            llvm::cl::init(SlotType::I64), nameValues<SlotType>()};
+  Option<std::string> paddingSlot{*this, "padding-slot",
+                                  llvm::cl::desc("A slot that is skipped; none if empty")};
+  Option<double> qScaleConstant{*this, "q-scale-constant",
+                                llvm::cl::desc("What compute_scales divides q by"),
+                                llvm::cl::init(200.0)};
+  Option<double> kScaleConstant{*this, "k-scale-constant",
+                                llvm::cl::desc("What compute_scales divides k by"),
+                                llvm::cl::init(200.0)};
+  Option<double> vScaleConstant{*this, "v-scale-constant",
+                                llvm::cl::desc("What compute_scales divides v by"),
+                                llvm::cl::init(100.0)};
   Option<ScalesMode> scales{*this, "scales", llvm::cl::desc("Whether scales become constants"),
                             llvm::cl::init(ScalesMode::Fold), nameValues<ScalesMode>()};
   Option<bool> fnuz{*this, "fnuz", llvm::cl::desc("Use the fnuz formats on the host"),
