@@ -150,12 +150,13 @@ def test_the_manifests_grid(build_dir, tmp_path, kvqc, chip, geometry):
     for op in ("store", "load"):
         assert described[op]["symbol"] == kernels.symbol(op, PAIR)
         grid = described[op]["grid"][0]
+        grid, blocks_per_row = grid["mul"] if isinstance(grid, dict) and "mul" in grid else (grid, 1)
         name, per_block = grid["ceil_div"] if isinstance(grid, dict) else (grid, 1)
         assert name == "num_tokens"
         slots = np.arange(2 * per_block + 1, dtype=np.int64)
         blocks = len(slots) // rows + 1
         for tokens, grid in ((0, 0), (1, 1), (per_block, 1), (per_block + 1, 2), (2 * per_block, 2)):
-            check(kernels, op, np.random.default_rng(47), len(slots), blocks, slots=slots, num_tokens=tokens, grid=grid)
+            check(kernels, op, np.random.default_rng(47), len(slots), blocks, slots=slots, num_tokens=tokens, grid=grid * blocks_per_row)
 
 
 @pytest.mark.parametrize("at_end", [False, True], ids=["start", "end"])
