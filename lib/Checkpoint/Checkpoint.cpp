@@ -143,7 +143,7 @@ Expected<ModelGeometry> FolderReader::readConfiguration() {
 /// A tensor that several files hold must be the same in all.
 Expected<CheckpointScale> FolderReader::readOneScale(StringRef tensor, const ShardSet &shards,
                                                      std::vector<std::string> &notes) {
-  std::vector<StoredTensor> places = shards.find(tensor);
+  ArrayRef<StoredTensor> places = shards.find(tensor);
   Expected<CheckpointScale> scale = readScale(shards, places.front());
   if (!scale)
     return scale.takeError();
@@ -254,6 +254,18 @@ void FolderReader::noteNames(const NamedLayers &named, const ShardSet &shards) {
   append_range(checkpoint.notes, texts);
 }
 
+/// What readLayer will read, in that order.
+static std::vector<StoredTensor> tensorsOf(const NamedLayers &named, const ShardSet &shards) {
+  std::vector<StoredTensor> tensors;
+  for (const NamedLayer &layer : named.layers) {
+    for (const NamedScale &scale : layer.scales)
+      append_range(tensors, shards.find(scale.tensor));
+    for (const std::string &zeroPoint : layer.zeroPoints)
+      append_range(tensors, shards.find(zeroPoint));
+  }
+  return tensors;
+}
+
 Expected<Checkpoint> FolderReader::read() {
   if (Error error = listFiles())
     return error;
@@ -274,6 +286,7 @@ Expected<Checkpoint> FolderReader::read() {
     return fileError(folder, toString(named.takeError()));
   append_range(checkpoint.notes, named->notes);
   checkpoint.unused = named->unused;
+  shards->prefetch(tensorsOf(*named, *shards));
   for (const NamedLayer &layer : named->layers)
     if (Error error = readLayer(layer, *shards))
       return error;

@@ -14,7 +14,11 @@ using namespace llvm;
 using namespace kvq;
 
 void ReadLog::add(StringRef name, StringRef bytes) {
-  Entry &entry = entries[name.str()];
+  // Entries stay where they are: only the look-up needs the lock.
+  Entry &entry = [&]() -> Entry & {
+    std::lock_guard<std::mutex> guard(lock);
+    return entries[name.str()];
+  }();
   entry.length += bytes.size();
   entry.hash.update(bytes);
 }
@@ -35,10 +39,17 @@ std::string ReadLog::digest() const {
 Error InputFile::error(const Twine &text) const { return fileError(filePath, text); }
 
 Expected<InputFile> InputFile::open(StringRef path, StringRef name, ReadLog &log) {
+  Expected<InputFile> file = open(path);
+  if (file) {
+    file->logName = name.str();
+    file->log = &log;
+  }
+  return file;
+}
+
+Expected<InputFile> InputFile::open(StringRef path) {
   InputFile file;
   file.filePath = path.str();
-  file.logName = name.str();
-  file.log = &log;
   // Before opening: to open a pipe would wait for its writer.
   if (std::error_code code = sys::fs::status(path, file.status))
     return file.error(code.message());
@@ -75,7 +86,8 @@ Error InputFile::read(uint64_t offset, MutableArrayRef<char> buffer) {
     rest = rest.drop_front(*got);
     offset += *got;
   }
-  log->add(logName, StringRef(buffer.data(), buffer.size()));
+  if (log)
+    log->add(logName, StringRef(buffer.data(), buffer.size()));
   return Error::success();
 }
 
@@ -91,7 +103,14 @@ Error InputFile::checkUnchanged() const {
 
 Expected<std::string> kvq::readTextFile(StringRef path, StringRef name, uint64_t limit,
                                         ReadLog &log) {
-  Expected<InputFile> file = InputFile::open(path, name, log);
+  Expected<std::string> text = readTextFile(path, limit);
+  if (text)
+    log.add(name, *text);
+  return text;
+}
+
+Expected<std::string> kvq::readTextFile(StringRef path, uint64_t limit) {
+  Expected<InputFile> file = InputFile::open(path);
   if (!file)
     return file.takeError();
   if (file->size() > limit)

@@ -16,9 +16,9 @@
 using namespace llvm;
 using namespace kvq;
 
-/// Whether `name` lies below some layer's module that `pattern` describes.
-static bool liesBelow(StringRef name, StringRef pattern) {
-  auto [before, after] = pattern.split("{}");
+/// Whether `name` lies below some layer's module: `before` and `after` are the
+/// two sides of the number in a pattern.
+static bool liesBelow(StringRef name, StringRef before, StringRef after) {
   if (!name.consume_front(before))
     return false;
   StringRef digits = name.take_while(isDigit);
@@ -42,12 +42,6 @@ private:
   StringMap<size_t> layerByName;
   std::vector<std::string> nearMisses;
 
-  template <typename Function> void forEachTensor(Function function) {
-    for (const Shard &shard : shards.shards())
-      for (const TensorEntry &tensor : shard.header.tensors)
-        function(StringRef(tensor.name));
-  }
-
   std::optional<std::string> choosePattern();
   void addKnownLayers(StringRef pattern);
   void addLayersOfNames();
@@ -63,10 +57,12 @@ private:
 /// The pattern that most tensors follow; nullopt if none does.
 std::optional<std::string> LayerNamer::choosePattern() {
   std::vector<size_t> counts(geometry.patterns.size());
-  forEachTensor([&](StringRef tensor) {
-    for (auto [index, pattern] : enumerate(geometry.patterns))
-      counts[index] += liesBelow(tensor, pattern);
-  });
+  for (auto [pattern, count] : zip(geometry.patterns, counts)) {
+    auto [before, after] = StringRef(pattern).split("{}");
+    for (const Shard &shard : shards.shards())
+      for (const TensorEntry &tensor : shard.header.tensors)
+        count += liesBelow(tensor.name, before, after);
+  }
   if (counts.empty())
     return std::nullopt;
   size_t best = std::max_element(counts.begin(), counts.end()) - counts.begin();
@@ -117,9 +113,7 @@ static std::optional<int64_t> layerNumber(StringRef module) {
 /// Without a known architecture a layer is what precedes a scale's suffix.
 void LayerNamer::addLayersOfNames() {
   std::set<std::string> ambiguous;
-  forEachTensor([&](StringRef tensor) {
-    if (!tensor.contains("scale"))
-      return;
+  auto addLayerOf = [&](StringRef tensor) {
     const ScaleName *longest = nullptr;
     for (const ScaleName &rule : scaleNames())
       if (tensor.ends_with(rule.suffix) &&
@@ -143,7 +137,10 @@ void LayerNamer::addLayersOfNames() {
     named.layer.index = *number;
     named.layer.geometry = geometry.common;
     addLayer(std::move(named));
-  });
+  };
+  for (const Shard &shard : shards.shards())
+    for (const TensorEntry *tensor : shard.candidates)
+      addLayerOf(tensor->name);
   if (!ambiguous.empty())
     result.notes.push_back(
         "the architecture is unknown: scales directly below " +
@@ -243,16 +240,11 @@ Expected<NamedLayers> LayerNamer::run() {
     addLayersOfNames();
   }
   StringSet<> seen;
-  for (const Shard &shard : shards.shards()) {
-    for (const TensorEntry &tensor : shard.header.tensors) {
-      StringRef name = tensor.name;
-      bool relevant = name.contains("scale") || name.ends_with("_zero_point");
-      if (!relevant || !seen.insert(name).second)
-        continue;
-      if (Error error = match(name))
-        return error;
-    }
-  }
+  for (const Shard &shard : shards.shards())
+    for (const TensorEntry *tensor : shard.candidates)
+      if (seen.insert(tensor->name).second)
+        if (Error error = match(tensor->name))
+          return error;
   finish();
   return result;
 }

@@ -63,6 +63,12 @@ bool kvq::looksLikeScale(StringRef rest) {
          !last.ends_with("_global_scale") && last != "pre_quant_scale";
 }
 
+bool kvq::mayBeScale(StringRef name) {
+  if (name.ends_with("_zero_point") || looksLikeScale(name))
+    return true;
+  return name.contains('\0') && name.contains("scale");
+}
+
 const ScaleName &kvq::nearestScaleName(StringRef rest) {
   const ScaleName *nearest = nullptr;
   unsigned least = ~0u;

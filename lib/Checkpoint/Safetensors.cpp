@@ -21,21 +21,33 @@ static constexpr uint64_t maxHeaderSize = 100'000'000;
 static constexpr unsigned maxDepth = 32;
 static constexpr size_t maxRank = 64;
 
-unsigned kvq::safetensorsBits(StringRef dtype) {
-  static const struct {
-    StringLiteral name;
-    unsigned bits;
-  } dtypes[] = {
+namespace {
+
+struct Dtype {
+  StringLiteral name;
+  unsigned bits;
+};
+
+} // namespace
+
+/// Null for one that the format does not have.
+static const Dtype *findDtype(StringRef name) {
+  static constexpr Dtype dtypes[] = {
       {"BOOL", 8},        {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6}, {"U8", 8},
       {"I8", 8},          {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8},
       {"F8_E5M2FNUZ", 8}, {"I16", 16},    {"U16", 16},    {"F16", 16},    {"BF16", 16},
       {"I32", 32},        {"U32", 32},    {"F32", 32},    {"C64", 64},    {"F64", 64},
       {"I64", 64},        {"U64", 64},
   };
-  for (const auto &entry : dtypes)
-    if (entry.name == dtype)
-      return entry.bits;
-  return 0;
+  for (const Dtype &dtype : dtypes)
+    if (dtype.name == name)
+      return &dtype;
+  return nullptr;
+}
+
+unsigned kvq::safetensorsBits(StringRef dtype) {
+  const Dtype *found = findDtype(dtype);
+  return found ? found->bits : 0;
 }
 
 uint64_t TensorEntry::numElements() const {
@@ -70,9 +82,9 @@ public:
       (numOffsets++ == 0 ? tensor().begin : tensor().end) = *value.natural;
       return true;
     }
-    if (tensor().shape.size() == maxRank)
+    if (shape.size() == maxRank)
       return fail("expected at most " + std::to_string(maxRank) + " dimensions");
-    tensor().shape.push_back(*value.natural);
+    shape.push_back(*value.natural);
     return true;
   }
   bool string(std::string &value) override {
@@ -80,7 +92,9 @@ public:
       return true;
     if (state != State::Field || field != "dtype")
       return scalar("a string");
-    tensor().dtype = std::move(value);
+    const Dtype *known = findDtype(value);
+    tensor().dtype =
+        known ? StringRef(known->name) : StringRef(value).copy(header.places.getAllocator());
     state = State::Tensor;
     return true;
   }
@@ -91,6 +105,7 @@ public:
     case State::TensorValue:
       fields = 0;
       numOffsets = 0;
+      shape.clear();
       unknownFields.clear();
       return state = State::Tensor, true;
     case State::MetadataValue:
@@ -156,13 +171,14 @@ private:
     Unknown, // before the value of an unknown field
     Skip,    // within it
   };
-  enum : unsigned { Dtype = 1, ShapeField = 2, OffsetsField = 4, AllFields = 7 };
+  enum : unsigned { DtypeField = 1, ShapeField = 2, OffsetsField = 4 };
 
   State state = State::Start;
   unsigned skipDepth = 0, fields = 0, numOffsets = 0;
   bool hasMetadata = false;
   std::string field;
-  StringSet<> names, keys, unknownFields, notedFields;
+  SmallVector<uint64_t, maxRank> shape;
+  StringSet<> keys, unknownFields, notedFields;
 
   TensorEntry &tensor() { return header.tensors.back(); }
 
@@ -224,9 +240,10 @@ private:
     }
     if (name.empty())
       return fail("a tensor without a name");
-    if (!names.insert(name).second)
+    auto [place, isNew] = header.places.try_emplace(name, header.tensors.size());
+    if (!isNew)
       return fail("duplicate tensor " + quoteName(name));
-    header.tensors.emplace_back().name = std::move(name);
+    header.tensors.emplace_back().name = place->first();
     return state = State::TensorValue, true;
   }
 
@@ -235,7 +252,7 @@ private:
     if (bit ? (fields & bit) != 0 : !unknownFields.insert(name).second)
       return fail("duplicate field " + quoteName(name));
     fields |= bit;
-    field = std::move(name);
+    field = name;
     state = bit ? State::Field : State::Unknown;
     if (!bit && notedFields.size() < 16 && notedFields.insert(field).second)
       header.notes.push_back("tensor " + quoteName(tensor().name) + " has the unknown field " +
@@ -245,19 +262,21 @@ private:
 
   static unsigned fieldBit(StringRef name) {
     return llvm::StringSwitch<unsigned>(name)
-        .Case("dtype", Dtype)
+        .Case("dtype", DtypeField)
         .Case("shape", ShapeField)
         .Case("data_offsets", OffsetsField)
         .Default(0);
   }
 
   bool finishTensor() {
-    const char *missing = !(fields & Dtype)          ? "dtype"
+    const char *missing = !(fields & DtypeField)     ? "dtype"
                           : !(fields & ShapeField)   ? "shape"
                           : !(fields & OffsetsField) ? "data_offsets"
                                                      : nullptr;
-    if (!missing)
+    if (!missing) {
+      tensor().shape = ArrayRef<uint64_t>(shape).copy(header.places.getAllocator());
       return true;
+    }
     problem = "tensor " + quoteName(tensor().name) + ": expected a field '" + missing + "'";
     return false;
   }
@@ -290,10 +309,10 @@ static Error checkSize(const TensorEntry &tensor) {
   if (*product % 8 != 0)
     return tensorError(tensor, "expected whole bytes, but got " + Twine(*product) + " bits of " +
                                    tensor.dtype);
-  if (tensor.end - tensor.begin != *product / 8)
+  if (tensor.numBytes() != *product / 8)
     return tensorError(tensor, "expected " + Twine(*product / 8) +
                                    " bytes for its shape and dtype, but 'data_offsets' has " +
-                                   Twine(tensor.end - tensor.begin));
+                                   Twine(tensor.numBytes()));
   return Error::success();
 }
 
@@ -324,6 +343,8 @@ Expected<SafetensorsHeader> kvq::parseSafetensorsHeader(StringRef json, uint64_t
   if (!json.starts_with("{"))
     return createStringError(inconvertibleErrorCode(), "expected the header to begin with '{'");
   HeaderHandler handler;
+  // About as many as there are: an entry takes a hundred bytes of text and more.
+  handler.header.tensors.reserve(json.size() / 128);
   if (Error error = readJson(json, handler, {maxDepth, /*allowNonFinite=*/false}))
     return error;
   SafetensorsHeader header = std::move(handler.header);
@@ -332,7 +353,7 @@ Expected<SafetensorsHeader> kvq::parseSafetensorsHeader(StringRef json, uint64_t
     if (Error error = checkSize(tensor))
       return error;
     if (safetensorsBits(tensor.dtype) == 0)
-      unknown[tensor.dtype].push_back(tensor.name);
+      unknown[tensor.dtype.str()].push_back(tensor.name.str());
   }
   for (const auto &[dtype, names] : unknown)
     header.notes.push_back("the unknown dtype " + quoteName(dtype) + " of " + quoteNames(names, 2) +

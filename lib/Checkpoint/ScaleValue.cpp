@@ -56,7 +56,7 @@ Expected<CheckpointScale> kvq::readScale(const ShardSet &shards, const StoredTen
     return bytes.takeError();
   CheckpointScale scale;
   scale.shape.assign(entry.shape.begin(), entry.shape.end());
-  scale.tensor = entry.name;
+  scale.tensor = entry.name.str();
   scale.file = tensor.shard->name;
   scale.values.reserve(count);
   for (uint64_t i = 0; i < count; ++i) {

@@ -19,30 +19,24 @@ JsonHandler::~JsonHandler() = default;
 
 namespace {
 
-/// Walks over the text and counts what the lexer took, wherever the parser
-/// keeps its copy.
-struct CountingIterator {
+/// Walks over the text. The place is kept outside, so that it tells what the
+/// lexer took, wherever the parser keeps its copy.
+struct SharedIterator {
   using iterator_category = std::input_iterator_tag;
   using value_type = char;
   using difference_type = std::ptrdiff_t;
   using pointer = const char *;
   using reference = const char &;
 
-  const char *position = nullptr;
-  const char **furthest = nullptr;
+  const char **place = nullptr;
 
-  reference operator*() const { return *position; }
-  CountingIterator &operator++() {
-    *furthest = ++position;
+  reference operator*() const { return **place; }
+  SharedIterator &operator++() {
+    ++*place;
     return *this;
   }
-  CountingIterator operator++(int) {
-    CountingIterator old = *this;
-    ++*this;
-    return old;
-  }
-  bool operator==(const CountingIterator &other) const { return position == other.position; }
-  bool operator!=(const CountingIterator &other) const { return position != other.position; }
+  bool operator==(const SharedIterator &other) const { return *place == *other.place; }
+  bool operator!=(const SharedIterator &other) const { return *place != *other.place; }
 };
 
 /// A literal that JSON does not have, replaced by a number of the same length.
@@ -56,8 +50,8 @@ class Adapter : public nlohmann::json_sax<nlohmann::json> {
 public:
   Adapter(StringRef text, JsonHandler &handler, const JsonOptions &options,
           ArrayRef<NonFinite> nonFinite)
-      : text(text), handler(handler), options(options), nonFinite(nonFinite),
-        furthest(text.begin()) {}
+      : text(text), handler(handler), options(options), nonFinite(nonFinite), taken(text.begin()),
+        last(text.end()) {}
 
   bool null() override { return check(handler.null()); }
   bool boolean(bool value) override { return check(handler.boolean(value)); }
@@ -95,8 +89,8 @@ public:
     return false;
   }
 
-  CountingIterator begin() { return {text.begin(), &furthest}; }
-  CountingIterator end() { return {text.end(), &furthest}; }
+  SharedIterator begin() { return {&taken}; }
+  SharedIterator end() { return {&last}; }
   std::string takeError() { return error.empty() ? "malformed JSON" : std::move(error); }
 
 private:
@@ -104,7 +98,7 @@ private:
   JsonHandler &handler;
   const JsonOptions &options;
   ArrayRef<NonFinite> nonFinite;
-  const char *furthest;
+  const char *taken, *last;
   unsigned depth = 0;
   std::string error;
 
@@ -114,7 +108,7 @@ private:
   }
 
   bool fail(const Twine &reason) {
-    error = (reason + " at byte " + Twine(furthest - text.begin())).str();
+    error = (reason + " at byte " + Twine(taken - text.begin())).str();
     return false;
   }
   bool check(bool good) { return good || fail(handler.problem); }
@@ -129,8 +123,8 @@ private:
   std::optional<double> lookUp(size_t length) const {
     if (nonFinite.empty())
       return std::nullopt;
-    size_t taken = furthest - text.begin();
-    for (size_t end : {taken - 1, taken}) {
+    size_t place = taken - text.begin();
+    for (size_t end : {place - 1, place}) {
       const NonFinite *it = lower_bound(nonFinite, end - length,
                                         [](const NonFinite &a, size_t b) { return a.offset < b; });
       if (it != nonFinite.end() && it->offset == end - length)

@@ -20,6 +20,7 @@
 #include "llvm/Support/SHA256.h"
 #include <cstdint>
 #include <map>
+#include <mutex>
 #include <string>
 
 namespace kvq {
@@ -27,6 +28,7 @@ namespace kvq {
 /// What was read, file by file.
 class ReadLog {
 public:
+  /// Adds the next bytes of a file. Different files may be added side by side.
   void add(llvm::StringRef name, llvm::StringRef bytes);
 
   /// SHA-256, in hexadecimal, over each file in the order of the names: its
@@ -39,6 +41,7 @@ private:
     uint64_t length = 0;
     llvm::SHA256 hash;
   };
+  std::mutex lock;
   std::map<std::string, Entry> entries;
 };
 
@@ -46,8 +49,10 @@ private:
 /// they were when it was opened.
 class InputFile {
 public:
+  /// Opens `path`; messages say `path`. What is read is not logged.
+  static llvm::Expected<InputFile> open(llvm::StringRef path);
   /// Opens `path`. `name` is what the log calls it, which must not depend on
-  /// where the checkpoint lies; messages say `path`.
+  /// where the checkpoint lies.
   static llvm::Expected<InputFile> open(llvm::StringRef path, llvm::StringRef name, ReadLog &log);
 
   InputFile(InputFile &&other);
@@ -74,7 +79,9 @@ private:
   llvm::sys::fs::file_status status;
 };
 
-/// The whole text of a file of at most `limit` bytes.
+/// The whole text of a file of at most `limit` bytes, which is not logged.
+llvm::Expected<std::string> readTextFile(llvm::StringRef path, uint64_t limit);
+/// The same, and logs it.
 llvm::Expected<std::string> readTextFile(llvm::StringRef path, llvm::StringRef name, uint64_t limit,
                                          ReadLog &log);
 

@@ -51,6 +51,11 @@ llvm::ArrayRef<llvm::StringLiteral> zeroPointSuffixes();
 /// of weights or activations ('weight_scale', 'input_scale' and their kin).
 bool looksLikeScale(llvm::StringRef rest);
 
+/// Whether a tensor of that name may concern some layer's scales, whatever the
+/// layers are called: a scale, a look-alike or a zero point. A name that holds
+/// a NUL may, for it is refused.
+bool mayBeScale(llvm::StringRef name);
+
 /// The suffix that `rest`, the part of a name below its layer, resembles most.
 const ScaleName &nearestScaleName(llvm::StringRef rest);
 

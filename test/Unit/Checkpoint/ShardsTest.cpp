@@ -103,6 +103,11 @@ TEST(Index, PromisesAreKept) {
   EXPECT_TRUE(has(errorWith("{\"weight_map\":[]}"), "expected 'weight_map'"));
   EXPECT_TRUE(has(errorWith("[]"), "expected an object"));
   EXPECT_TRUE(has(errorWith("{"), "malformed JSON"));
+  // A text that is no JSON is the graver fault.
+  EXPECT_TRUE(has(errorWith("{\"weight_map\":{\"x\":1}"), "malformed JSON"));
+  EXPECT_TRUE(has(errorWith("{\"weight_map\":{\"x\":{\"y\":{}}}}"), "but got an object"));
+  EXPECT_TRUE(has(errorWith("{\"metadata\":{\"y\":1,\"y\":1}}"), "duplicate key 'y'"));
+  EXPECT_TRUE(has(errorWith("{\"a\":{\"weight_map\":{}}}"), "expected 'weight_map'"));
   EXPECT_TRUE(has(errorWith(std::string(200000, '[')), "nested deeper"));
   for (const char *name : {"/etc/a.safetensors", "../a.safetensors", "sub/a.safetensors", "..",
                            "a\\\\b.safetensors", "a\\u0000.safetensors", ""})
@@ -132,6 +137,67 @@ TEST(Index, HubCachesAreFollowed) {
   repository.write("snapshots/abc/" + indexFile, index("\"" + K0 + "\":\"a.safetensors\"", "4"));
   ASSERT_EQ(symlink("../../blobs/1", (snapshot + "/a.safetensors").c_str()), 0);
   EXPECT_EQ(valueOf(readOrFail(snapshot).layers[0], ScaleKind::K), 0.5f);
+}
+
+namespace {
+
+/// Writes `count` shards and, if asked to, their index: each has a scale and an
+/// unknown dtype, which is a note.
+void writeManyShards(Folder &folder, int count, bool hasIndex) {
+  folder.write("config.json", llamaConfig(count, ctConfig()));
+  std::string map;
+  for (int i = 0; i < count; ++i) {
+    std::string layer = "model.layers." + std::to_string(i) + ".self_attn.";
+    std::string file = std::to_string(100 + i) + ".safetensors";
+    std::string header = "{\"" + layer +
+                         "k_scale\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[0,4]},\"" +
+                         layer + "w\":{\"dtype\":\"F7\",\"shape\":[],\"data_offsets\":[4,4]}}";
+    folder.write(file, rawSafetensors(header, std::string("\0\0\0\x3f", 4)));
+    for (const char *name : {"k_scale", "w"})
+      map += (map.empty() ? "\"" : ",\"") + layer + name + "\":\"" + file + "\"";
+  }
+  if (hasIndex)
+    folder.write(indexFile, index(map, std::to_string(4 * count)));
+}
+
+} // namespace
+
+// Threads read the shards, in an order of their own.
+TEST(Shards, TheFirstFaultInOrderIsTold) {
+  for (bool hasIndex : {false, true}) {
+    Folder folder;
+    writeManyShards(folder, 60, hasIndex);
+    for (int bad : {158, 131, 117, 145})
+      folder.write(std::to_string(bad) + ".safetensors", "bad");
+    for (int run = 0; run < 20; ++run)
+      EXPECT_EQ(errorOf(folder.str()).find(folder.pathOf("117.safetensors") + ": "), 0u);
+  }
+}
+
+TEST(Shards, ResultsDoNotDependOnThreads) {
+  for (bool hasIndex : {false, true}) {
+    Folder folder;
+    writeManyShards(folder, 60, hasIndex);
+    Checkpoint first = readOrFail(folder.str());
+    ASSERT_GE(first.notes.size(), 60u);
+    EXPECT_EQ(first.notes[17].find("117.safetensors: "), 0u) << first.notes[17];
+    for (int run = 0; run < 20; ++run) {
+      Checkpoint again = readOrFail(folder.str());
+      EXPECT_EQ(again.sha256, first.sha256);
+      EXPECT_EQ(again.notes, first.notes);
+      ASSERT_EQ(again.layers.size(), 60u);
+      EXPECT_EQ(valueOf(again.layers[59], ScaleKind::K), 0.5f);
+    }
+  }
+}
+
+// What the index says of a shard's links holds before the shard is opened.
+TEST(Shards, AMissingShardIsToldBeforeABrokenOne) {
+  Folder folder;
+  writeTwoShards(folder);
+  folder.write("a.safetensors", "bad");
+  ASSERT_EQ(unlink(folder.pathOf("b.safetensors").c_str()), 0);
+  EXPECT_NE(errorOf(folder.str()).find("the shard 'b.safetensors' is missing"), std::string::npos);
 }
 
 TEST(Shards, OnlyRegularFilesAreOpened) {
