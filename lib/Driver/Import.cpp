@@ -6,24 +6,16 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Driver/Import.h"
-#include "kvq/Pipelines/Pipelines.h"
-#include "mlir/IR/MLIRContext.h"
 
 using namespace mlir;
 using namespace kvq;
 
 llvm::Expected<std::string> kvq::importToText(const InputOptions &options) {
-  llvm::Expected<Input> input = Input::open(options);
-  if (!input)
-    return input.takeError();
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  llvm::Expected<OwningOpRef<ModuleOp>> module = input->load(context);
-  if (!module)
-    return module.takeError();
+  llvm::Expected<LoadedInput> loaded = LoadedInput::open(options);
+  if (!loaded)
+    return loaded.takeError();
   std::string text;
   llvm::raw_string_ostream os(text);
-  (*module)->print(os);
+  loaded->module->print(os);
   return text;
 }

@@ -9,6 +9,7 @@
 #include "Layers.h"
 #include "kvq/Driver/Diagnostics.h"
 #include "kvq/Import/ImportCheckpoint.h"
+#include "kvq/Pipelines/Pipelines.h"
 #include "kvq/Support/Quote.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringExtras.h"
@@ -132,6 +133,19 @@ llvm::Expected<OwningOpRef<ModuleOp>> Input::load(MLIRContext &context) const {
   if (llvm::Error error = applyOptions(*module))
     return error;
   return module;
+}
+
+llvm::Expected<LoadedInput> LoadedInput::open(const InputOptions &options) {
+  llvm::Expected<Input> input = Input::open(options);
+  if (!input)
+    return input.takeError();
+  DialectRegistry registry;
+  registerDialects(registry);
+  auto context = std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
+  llvm::Expected<OwningOpRef<ModuleOp>> module = input->load(*context);
+  if (!module)
+    return module.takeError();
+  return LoadedInput{std::move(*input), std::move(context), std::move(*module)};
 }
 
 Origin Input::getOrigin(ModuleOp module) const {

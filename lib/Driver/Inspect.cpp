@@ -7,9 +7,7 @@
 
 #include "kvq/Driver/Inspect.h"
 #include "Layers.h"
-#include "kvq/Pipelines/Pipelines.h"
 #include "kvq/Resolve/ResolveScales.h"
-#include "mlir/IR/MLIRContext.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -51,27 +49,22 @@ static InspectedLayer inspectLayer(AttentionOp op, bool fnuz) {
 }
 
 llvm::Expected<Inspection> kvq::inspect(const InspectOptions &options) {
-  llvm::Expected<Input> input = Input::open(options.input);
-  if (!input)
-    return input.takeError();
-  DialectRegistry registry;
-  registerDialects(registry);
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  llvm::Expected<OwningOpRef<ModuleOp>> module = input->load(context);
-  if (!module)
-    return module.takeError();
+  llvm::Expected<LoadedInput> loaded = LoadedInput::open(options.input);
+  if (!loaded)
+    return loaded.takeError();
+  ModuleOp module = *loaded->module;
   std::vector<std::string> names;
   if (!options.target.empty())
     names.push_back(options.target);
-  llvm::Expected<std::vector<Target>> targets = chooseTargets(**module, names, options.fnuz);
+  llvm::Expected<std::vector<Target>> targets = chooseTargets(module, names, options.fnuz);
   if (!targets)
     return targets.takeError();
 
   Inspection inspection;
-  inspection.origin = input->getOrigin(**module);
+  inspection.origin = loaded->input.getOrigin(module);
   inspection.target = targets->front();
-  inspection.cacheType = describeCacheType(**module, inspection.target);
-  std::vector<AttentionOp> layers = getSortedLayers(**module);
+  inspection.cacheType = describeCacheType(module, inspection.target);
+  std::vector<AttentionOp> layers = getSortedLayers(module);
   inspection.dtype = layers.front().getKvCacheDtype();
   for (const std::string &note : inspection.origin.notes)
     inspection.notes.add("", note);

@@ -10,7 +10,9 @@
 
 #include "kvq/Checkpoint/Checkpoint.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
+#include <memory>
 
 namespace kvq {
 
@@ -70,6 +72,16 @@ private:
   std::optional<Checkpoint> checkpoint;
   /// The text of a '.mlir' file and its SHA-256.
   std::string text, textHash;
+};
+
+/// An input with a module of its unresolved layers.
+struct LoadedInput {
+  Input input;
+  std::unique_ptr<mlir::MLIRContext> context;
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+
+  /// Opens the input and loads it into a context of its own, without threads.
+  static llvm::Expected<LoadedInput> open(const InputOptions &options);
 };
 
 } // namespace kvq
