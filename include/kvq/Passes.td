@@ -92,7 +92,7 @@ def GenerateKernelsPass : Pass<"kvq-generate-kernels", "::mlir::ModuleOp"> {
     describe the caches, `tensor-parallel-size` (default: 1) divides the heads,
     `bounds` (default: `check`) says what happens to slots beyond a cache. A layer's
     own `layout` stands. Slots are of `slot-type` (default: `i64`), and one equal to
-    `padding-slot` (default: none) is skipped. `q-scale-constant` and
+    `padding-slot` (default: -1) is skipped, as all negative ones are. `q-scale-constant` and
     `k-scale-constant` (default: 200) and `v-scale-constant` (default: 100) are what
     `compute_scales` divides maxima by. With
     `scales=argument` (default: `fold`) scales stay pointers, as they do in layers
@@ -115,7 +115,7 @@ def GenerateKernelsPass : Pass<"kvq-generate-kernels", "::mlir::ModuleOp"> {
     Option<"tensorParallelSize", "tensor-parallel-size", "int64_t", "1", "Ranks that share the heads">,
     NameOption<"bounds", "bounds", "Bounds", "Check", "What happens to slots beyond the cache">,
     NameOption<"slotType", "slot-type", "SlotType", "I64", "The integers of slot_mapping">,
-    Option<"paddingSlot", "padding-slot", "std::string", "", "A slot that is skipped; none if empty">,
+    Option<"paddingSlot", "padding-slot", "int64_t", "-1", "A slot that is skipped, as the negative ones are">,
     Option<"qScaleConstant", "q-scale-constant", "double", "200.0", "What compute_scales divides q by">,
     Option<"kScaleConstant", "k-scale-constant", "double", "200.0", "What compute_scales divides k by">,
     Option<"vScaleConstant", "v-scale-constant", "double", "100.0", "What compute_scales divides v by">,

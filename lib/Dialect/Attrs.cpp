@@ -97,10 +97,8 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, S
 
 const ChipInfo &TargetAttr::getChipInfo() const { return *findChip(getChip()); }
 
-/// Sizes are positive and small enough for products of a few of them to stay
-/// within 64 bits.
-static LogicalResult verifySize(function_ref<InFlightDiagnostic()> emitError, StringRef name,
-                                int64_t value, int64_t least = 1) {
+LogicalResult kvq::verifySize(function_ref<InFlightDiagnostic()> emitError, StringRef name,
+                              int64_t value, int64_t least) {
   constexpr int64_t most = int64_t(1) << 20;
   if (value >= least && value <= most)
     return success();

@@ -43,17 +43,43 @@ static constexpr ScaleKind kProbScale[] = {ScaleKind::Prob};
 
 // In the order of CacheOpKind.
 static constexpr CacheOpInfo kInfos[] = {
-    {CacheOpKind::Store, "kvq.cache_store", Walk::Tokens, kSlotRoles, kCacheScales},
-    {CacheOpKind::Load, "kvq.cache_load", Walk::Tokens, kSlotRoles, kCacheScales},
-    {CacheOpKind::Gather, "kvq.cache_gather", Walk::Tokens, kGatherRoles, kCacheScales},
-    {CacheOpKind::Convert, "kvq.cache_recode", Walk::Blocks, kConvertRoles, kCacheScales},
-    {CacheOpKind::ConvertBack, "kvq.cache_recode", Walk::Blocks, kConvertRoles, kCacheScales},
-    {CacheOpKind::TranscodeToOcp, "kvq.cache_recode", Walk::Blocks, kConvertRoles, {}},
-    {CacheOpKind::TranscodeToFnuz, "kvq.cache_recode", Walk::Blocks, kConvertRoles, {}},
-    {CacheOpKind::Rescale, "kvq.cache_recode", Walk::Blocks, kConvertRoles, kCacheScales},
-    {CacheOpKind::QuantizeQuery, "kvq.quantize_rows", Walk::Tokens, kQuantizeRoles, kQueryScale},
-    {CacheOpKind::QuantizeProb, "kvq.quantize_rows", Walk::Columns, kQuantizeRoles, kProbScale},
-    {CacheOpKind::ComputeScales, "kvq.compute_scales", Walk::Tokens, kComputeRoles, {}},
+    {CacheOpKind::Store, "kvq.cache_store", Walk::Tokens, Held::Source, Held::Cache, kSlotRoles,
+     kCacheScales},
+    {CacheOpKind::Load, "kvq.cache_load", Walk::Tokens, Held::Cache, Held::Source, kSlotRoles,
+     kCacheScales},
+    {CacheOpKind::Gather, "kvq.cache_gather", Walk::Tokens, Held::Cache, Held::Source, kGatherRoles,
+     kCacheScales},
+    {CacheOpKind::Convert, "kvq.cache_recode", Walk::Blocks, Held::Source, Held::Cache,
+     kConvertRoles, kCacheScales},
+    {CacheOpKind::ConvertBack, "kvq.cache_recode", Walk::Blocks, Held::Cache, Held::Source,
+     kConvertRoles, kCacheScales},
+    {CacheOpKind::TranscodeToOcp,
+     "kvq.cache_recode",
+     Walk::Blocks,
+     Held::Fnuz,
+     Held::Ocp,
+     kConvertRoles,
+     {}},
+    {CacheOpKind::TranscodeToFnuz,
+     "kvq.cache_recode",
+     Walk::Blocks,
+     Held::Ocp,
+     Held::Fnuz,
+     kConvertRoles,
+     {}},
+    {CacheOpKind::Rescale, "kvq.cache_recode", Walk::Blocks, Held::Cache, Held::Cache,
+     kConvertRoles, kCacheScales},
+    {CacheOpKind::QuantizeQuery, "kvq.quantize_rows", Walk::Tokens, Held::Source, Held::Cache,
+     kQuantizeRoles, kQueryScale},
+    {CacheOpKind::QuantizeProb, "kvq.quantize_rows", Walk::Columns, Held::Source, Held::Cache,
+     kQuantizeRoles, kProbScale},
+    {CacheOpKind::ComputeScales,
+     "kvq.compute_scales",
+     Walk::Tokens,
+     Held::Source,
+     Held::Source,
+     kComputeRoles,
+     {}},
 };
 
 const CacheOpInfo &kvq::getInfo(CacheOpKind kind) { return kInfos[unsigned(kind)]; }
@@ -87,30 +113,35 @@ static CacheAttr inFamily(CacheAttr cache, bool fnuz) {
   return cache.withElement(getType(cache.getContext(), format));
 }
 
-CacheAttr kvq::getFromCache(const CacheKernelSpec &spec) {
-  switch (spec.kind) {
-  case CacheOpKind::Convert:
+static CacheAttr getHeld(const CacheKernelSpec &spec, Held held) {
+  switch (held) {
+  case Held::Source:
     return spec.cache.withElement(spec.sourceType);
-  case CacheOpKind::TranscodeToOcp:
-    return inFamily(spec.cache, true);
-  case CacheOpKind::TranscodeToFnuz:
-    return inFamily(spec.cache, false);
-  default:
+  case Held::Cache:
     return spec.cache;
+  case Held::Ocp:
+  case Held::Fnuz:
+    return inFamily(spec.cache, held == Held::Fnuz);
   }
+  llvm_unreachable("all that a side holds is above");
+}
+
+CacheAttr kvq::getFromCache(const CacheKernelSpec &spec) {
+  return getHeld(spec, getInfo(spec.kind).from);
 }
 
 CacheAttr kvq::getToCache(const CacheKernelSpec &spec) {
-  switch (spec.kind) {
-  case CacheOpKind::ConvertBack:
-    return spec.cache.withElement(spec.sourceType);
-  case CacheOpKind::TranscodeToOcp:
-    return inFamily(spec.cache, false);
-  case CacheOpKind::TranscodeToFnuz:
-    return inFamily(spec.cache, true);
-  default:
-    return spec.cache;
-  }
+  return getHeld(spec, getInfo(spec.kind).to);
+}
+
+bool kvq::isQuantizing(CacheOpKind kind) { return getInfo(kind).to == Held::Cache; }
+
+Type kvq::getWideElementType(const CacheKernelSpec &spec) {
+  const CacheOpInfo &info = getInfo(spec.kind);
+  // A value on its way from codes to codes is a float32.
+  if (info.from == Held::Source || info.to == Held::Source)
+    return spec.sourceType;
+  return Float32Type::get(spec.sourceType.getContext());
 }
 
 static bool isAlike(const CachePart &a, const CachePart &b) {
@@ -169,7 +200,8 @@ static int64_t getAccessWidth(const CacheKernelSpec &spec, Type type, int64_t ru
 
 static int64_t getAccessWidth(const CacheKernelSpec &spec, Type type, const CachePart &part,
                               int64_t width) {
-  return std::min(getAccessWidth(spec, type, part.getContiguous(), width), unitOf(part.base));
+  return std::min({getAccessWidth(spec, type, part.getContiguous(), width), unitOf(part.base),
+                   unitOf(part.compactStride)});
 }
 
 /// The elements that a thread moves: what the wider side can at once, within a
@@ -233,8 +265,8 @@ static SmallVector<MovedPart, 2> getMovedParts(const CacheKernelSpec &spec) {
 
 /// Whether neighbours in the cache are neighbouring rows.
 static bool hasRowsBeside(const CacheKernelSpec &spec) {
-  if (getInfo(spec.kind).roles.front() != Role::Rows || spec.cache.getLayout().isMLA() ||
-      !llvm::is_contained(getInfo(spec.kind).roles, Role::Caches))
+  ArrayRef<Role> roles = getInfo(spec.kind).roles;
+  if (!llvm::is_contained(roles, Role::Rows) || !llvm::is_contained(roles, Role::Caches))
     return false;
   constexpr int64_t oneAccess = 16;
   int64_t width = oneAccess / byteWidth(spec.cache.getElement());
@@ -277,198 +309,4 @@ ThreadMapping kvq::getThreadMapping(const CacheKernelSpec &spec) {
                           : int64_t(llvm::alignTo(mapping.rowsPerBlock * mapping.vectorsPerBlock,
                                                   spec.chip->waveSize));
   return mapping;
-}
-
-//===----------------------------------------------------------------------===//
-// Arguments
-//===----------------------------------------------------------------------===//
-
-bool KernelArgument::isStride() const {
-  return role == Role::RowStrides || role == Role::FromStrides || role == Role::CacheStrides;
-}
-
-namespace {
-
-/// Collects the arguments of a kernel, role by role.
-class ArgumentList {
-public:
-  explicit ArgumentList(const CacheKernelSpec &spec)
-      : spec(spec), names(getLayoutNames(spec.cache.getLayout().isMLA())),
-        parts(getThreadMapping(spec).parts), unaligned(spec.chip->backend == Backend::Host) {}
-
-  void add(Role role);
-  SmallVector<KernelArgument> arguments;
-
-private:
-  void pointer(const Twine &name, Role role, bool isWritten, int64_t align) {
-    arguments.push_back({name.str(), role, /*isPointer=*/true, isWritten, align});
-  }
-  void scalar(const Twine &name, Role role, int64_t divisible = 1) {
-    arguments.push_back(
-        {name.str(), role, /*isPointer=*/false, /*isWritten=*/false, /*align=*/0, divisible});
-  }
-
-  /// The rows' names.
-  SmallVector<std::string> getRowNames() const;
-  void addCaches(Role role, StringRef prefix, Type element, int64_t MovedPart::*width,
-                 bool isWritten);
-  void addCacheStrides(Role role, StringRef prefix, CacheAttr cache, int64_t MovedPart::*width);
-
-  /// The widest access to the `index`-th cache.
-  int64_t getWidth(unsigned index, int64_t MovedPart::*width) const;
-  int64_t align(int64_t width, Type type) const {
-    return (unaligned ? 1 : width) * byteWidth(type);
-  }
-
-  const CacheKernelSpec &spec;
-  const LayoutNames &names;
-  SmallVector<MovedPart, 2> parts;
-  bool unaligned;
-};
-
-} // namespace
-
-SmallVector<std::string> ArgumentList::getRowNames() const {
-  SmallVector<std::string> rows;
-  if (spec.kind == CacheOpKind::QuantizeProb)
-    rows = {"prob"};
-  else if (spec.kind == CacheOpKind::QuantizeQuery)
-    rows = {"query"};
-  else {
-    if (spec.kind == CacheOpKind::ComputeScales)
-      rows = {"query"};
-    for (StringRef name : names.rows)
-      rows.push_back(name.str());
-  }
-  return rows;
-}
-
-int64_t ArgumentList::getWidth(unsigned index, int64_t MovedPart::*width) const {
-  int64_t widest = 1;
-  for (auto [part, moved] : llvm::zip_equal(spec.cache.getParts(), parts))
-    if (part.cache == index)
-      widest = std::max(widest, moved.*width);
-  return unaligned ? 1 : widest;
-}
-
-void ArgumentList::addCaches(Role role, StringRef prefix, Type element, int64_t MovedPart::*width,
-                             bool isWritten) {
-  for (auto [index, name] : llvm::enumerate(names.caches))
-    pointer(prefix + name, role, isWritten, align(getWidth(index, width), element));
-}
-
-void ArgumentList::addCacheStrides(Role role, StringRef prefix, CacheAttr cache,
-                                   int64_t MovedPart::*width) {
-  constexpr StringLiteral words[] = {"block", "page", "head"};
-  ArrayRef<CacheStride> strides = cache.getParts().front().strides;
-  for (auto [index, name] : llvm::enumerate(names.prefixes))
-    for (CacheStride stride : strides)
-      scalar(prefix + name + "_" + words[unsigned(stride)] + "_stride", role,
-             getWidth(index, width));
-}
-
-void ArgumentList::add(Role role) {
-  const CacheOpInfo &info = getInfo(spec.kind);
-  bool fromCacheToCache = info.walk == Walk::Blocks;
-  bool inPlace = spec.kind == CacheOpKind::Rescale;
-  // Of a load the cache is what is read.
-  bool readsCache = spec.kind == CacheOpKind::Load || spec.kind == CacheOpKind::Gather;
-  int64_t MovedPart::*inCache = readsCache ? &MovedPart::fromWidth : &MovedPart::toWidth;
-  constexpr StringLiteral from = "from_";
-  SmallVector<ScaleKind> scales = getScaleKinds(spec);
-
-  switch (role) {
-  case Role::Rows:
-    for (auto [index, name] : llvm::enumerate(getRowNames()))
-      pointer(name, role, readsCache, align(parts[index].width, spec.sourceType));
-    return;
-  case Role::OutRows:
-    for (auto [index, name] : llvm::enumerate(getRowNames()))
-      pointer(name + "_fp8", role, true, align(parts[index].width, spec.cache.getElement()));
-    return;
-  case Role::FromCaches:
-    if (!inPlace)
-      addCaches(role, from, getFromCache(spec).getElement(), &MovedPart::fromWidth, false);
-    return;
-  case Role::Caches:
-    return addCaches(role, "",
-                     fromCacheToCache ? getToCache(spec).getElement() : spec.cache.getElement(),
-                     inCache, !readsCache);
-  case Role::SlotMapping:
-    return pointer("slot_mapping", role, false, spec.slotType == SlotType::I64 ? 8 : 4);
-  case Role::BlockTable:
-    return pointer("block_table", role, false, sizeof(int32_t));
-  case Role::CuSeqLens:
-    return pointer("cu_seq_lens", role, false, sizeof(int32_t));
-  case Role::SeqStarts:
-    return pointer("seq_starts", role, false, sizeof(int32_t));
-  case Role::Batch:
-    return scalar("batch", role);
-  case Role::NumTokens:
-    return scalar(info.walk == Walk::Columns ? "num_rows" : "num_tokens", role);
-  case Role::NumColumns:
-    if (info.walk == Walk::Columns)
-      scalar("num_columns", role);
-    return;
-  case Role::NumBlocks:
-    return scalar("num_blocks", role);
-  case Role::BlockTableStride:
-    return scalar("block_table_stride", role);
-  case Role::RowStrides:
-    for (auto [index, name] : llvm::enumerate(getRowNames())) {
-      int64_t width = unaligned ? 1 : parts[index].width;
-      scalar(name + "_stride", role, width);
-      if (llvm::is_contained(info.roles, Role::OutRows))
-        scalar(name + "_fp8_stride", role, width);
-    }
-    return;
-  case Role::FromStrides:
-    if (!inPlace)
-      addCacheStrides(role, from, getFromCache(spec), &MovedPart::fromWidth);
-    return;
-  case Role::CacheStrides:
-    return addCacheStrides(role, "", spec.cache, inCache);
-  case Role::OutOfRange:
-    if (spec.bounds == Bounds::Count)
-      pointer("out_of_range", role, true, sizeof(uint64_t));
-    return;
-  case Role::FromScales:
-    if (inPlace)
-      for (ScaleKind kind : scales)
-        pointer(from + stringify(kind) + "_scale", role, false, sizeof(float));
-    return;
-  case Role::Scales:
-    if (spec.scales == ScalesMode::Argument)
-      for (ScaleKind kind : scales)
-        pointer(stringify(kind) + "_scale", role, false, sizeof(float));
-    return;
-  case Role::ComputedScales:
-    for (ScaleKind kind : {ScaleKind::Q, ScaleKind::K, ScaleKind::V})
-      pointer(stringify(kind) + "_scale", role, true, sizeof(float));
-    return;
-  }
-}
-
-SmallVector<KernelArgument> kvq::getKernelArguments(const CacheKernelSpec &spec) {
-  ArgumentList list(spec);
-  for (ArgumentRole role : getInfo(spec.kind).roles)
-    list.add(role);
-  return std::move(list.arguments);
-}
-
-LogicalResult kvq::verifySpec(function_ref<InFlightDiagnostic()> emitError,
-                              const CacheKernelSpec &spec) {
-  if (!getSourceType(spec.sourceType))
-    return emitError() << "expected the source type to be one of " << listNames<SourceType>()
-                       << ", but got " << spec.sourceType;
-  CacheAttr cache = spec.cache;
-  if (!cache.getFp8Format() && cache.getElement() != spec.sourceType)
-    return emitError() << "expected the cache to hold an FP8 format or the source type "
-                       << spec.sourceType << ", but got " << cache.getElement();
-  bool copies = spec.kind == CacheOpKind::Store || spec.kind == CacheOpKind::Load ||
-                spec.kind == CacheOpKind::Gather;
-  if (!cache.getFp8Format() && !copies)
-    return emitError() << "expected an FP8 cache for '" << stringify(spec.kind) << "', but got "
-                       << cache.getElement();
-  return success();
 }

@@ -122,6 +122,14 @@ static StringRef describeOperands(ArgumentRole role) {
 
 LogicalResult kvq::detail::verifyCacheOp(Operation *operation) {
   auto op = cast<CacheOpInterface>(operation);
+  if (StringRef name = operation->getName().getStringRef(); getInfo(op.getKind()).opName != name) {
+    std::string kinds;
+    for (CacheOpKind kind : allValues<CacheOpKind>())
+      if (getInfo(kind).opName == name)
+        kinds += (kinds.empty() ? "'" : ", '") + stringify(kind).str() + "'";
+    return operation->emitOpError("expected one of ")
+           << kinds << ", but got '" << stringify(op.getKind()) << "'";
+  }
   // Any chip has the same arguments; only their alignment differs.
   CacheKernelSpec spec = op.getSpec(ScalesMode::Argument);
   if (failed(verifySpec([&] { return operation->emitOpError(); }, spec)))
@@ -224,17 +232,9 @@ template <typename Op> static CacheKernelSpec slotSpec(Op op, ScalesMode scales)
 
 CacheOpKind CacheStoreOp::getKind() { return CacheOpKind::Store; }
 CacheKernelSpec CacheStoreOp::getSpec(ScalesMode scales) { return slotSpec(*this, scales); }
-OperandRange CacheStoreOp::getScaleOperands() { return getScales(); }
-bool CacheStoreOp::isQuantizing() { return true; }
-Type CacheStoreOp::getWideElementType() { return getSourceType(); }
-Type CacheStoreOp::getNarrowElementType() { return getCache().getElement(); }
 
 CacheOpKind CacheLoadOp::getKind() { return CacheOpKind::Load; }
 CacheKernelSpec CacheLoadOp::getSpec(ScalesMode scales) { return slotSpec(*this, scales); }
-OperandRange CacheLoadOp::getScaleOperands() { return getScales(); }
-bool CacheLoadOp::isQuantizing() { return false; }
-Type CacheLoadOp::getWideElementType() { return getSourceType(); }
-Type CacheLoadOp::getNarrowElementType() { return getCache().getElement(); }
 
 CacheOpKind CacheGatherOp::getKind() { return CacheOpKind::Gather; }
 CacheKernelSpec CacheGatherOp::getSpec(ScalesMode scales) {
@@ -242,19 +242,8 @@ CacheKernelSpec CacheGatherOp::getSpec(ScalesMode scales) {
   spec.bounds = getBounds();
   return spec;
 }
-OperandRange CacheGatherOp::getScaleOperands() { return getScales(); }
-bool CacheGatherOp::isQuantizing() { return false; }
-Type CacheGatherOp::getWideElementType() { return getSourceType(); }
-Type CacheGatherOp::getNarrowElementType() { return getCache().getElement(); }
 
 CacheKernelSpec CacheRecodeOp::getSpec(ScalesMode scales) { return commonSpec(*this, scales); }
-OperandRange CacheRecodeOp::getScaleOperands() { return getScales(); }
-bool CacheRecodeOp::isQuantizing() { return getKind() != CacheOpKind::ConvertBack; }
-Type CacheRecodeOp::getWideElementType() {
-  // A rescaled value is a float32 in between.
-  return getKind() == CacheOpKind::Rescale ? Float32Type::get(getContext()) : getSourceType();
-}
-Type CacheRecodeOp::getNarrowElementType() { return getCache().getElement(); }
 
 CacheOpKind QuantizeRowsOp::getKind() {
   return getNumColumns() ? CacheOpKind::QuantizeProb : CacheOpKind::QuantizeQuery;
@@ -264,10 +253,6 @@ CacheKernelSpec QuantizeRowsOp::getSpec(ScalesMode scales) {
   spec.heads = getHeads();
   return spec;
 }
-OperandRange QuantizeRowsOp::getScaleOperands() { return getScales(); }
-bool QuantizeRowsOp::isQuantizing() { return true; }
-Type QuantizeRowsOp::getWideElementType() { return getSourceType(); }
-Type QuantizeRowsOp::getNarrowElementType() { return getCache().getElement(); }
 
 CacheOpKind ComputeScalesOp::getKind() { return CacheOpKind::ComputeScales; }
 CacheKernelSpec ComputeScalesOp::getSpec(ScalesMode scales) {
@@ -276,12 +261,6 @@ CacheKernelSpec ComputeScalesOp::getSpec(ScalesMode scales) {
   spec.constants.assign(getConstants().begin(), getConstants().end());
   return spec;
 }
-OperandRange ComputeScalesOp::getScaleOperands() {
-  return OperandRange((*this)->operand_end(), (*this)->operand_end());
-}
-bool ComputeScalesOp::isQuantizing() { return false; }
-Type ComputeScalesOp::getWideElementType() { return getSourceType(); }
-Type ComputeScalesOp::getNarrowElementType() { return getCache().getElement(); }
 
 #define GET_OP_CLASSES
 #include "kvq/Dialect/KvqCacheOps.cpp.inc"

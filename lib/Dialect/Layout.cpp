@@ -123,6 +123,10 @@ SmallVector<CachePart, 2> CacheAttr::getParts() const {
     part.base = 0;
     if (layout.isMLA() && index == 1)
       part.base = getKvLoraRank() * (layout.getKind() == LayoutKind::MLA ? 1 : getBlockSize());
+    // Rows with a stride lie both parts apart, whole blocks all of their rows.
+    part.compactStride = layout.getKind() == LayoutKind::MLA
+                             ? getHeadSize()
+                             : getBlockSize() * getKvHeads() * getHeadSize();
     part.strides = getStrides(layout.getKind());
     part.digits = cantFailDigits(map, sizes);
     parts.push_back(std::move(part));

@@ -90,7 +90,11 @@ static LogicalResult verifyWhole(function_ref<InFlightDiagnostic()> emitError, L
   for (const LayoutDigit &digit : own) {
     if (digit.divisor < covered)
       return emitError() << "expected a layout's map to have every part of '" << nameOf(dim)
-                         << "' once, but '" << describe(dim, digit.divisor, digit.extent)
+                         << "' once, but '"
+                         << describe(dim, digit.divisor,
+                                     digit.divisor * digit.extent < size
+                                         ? std::optional(digit.extent)
+                                         : std::nullopt)
                          << "' repeats what another result has";
     if (digit.divisor > covered)
       return emitError() << "expected an injective layout; add the result '"

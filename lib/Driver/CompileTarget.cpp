@@ -32,8 +32,7 @@ static void setOptions(KernelOptions &kernel, const CompileOptions &options, con
   kernel.tensorParallelSize = options.tensorParallelSize;
   kernel.bounds = options.bounds;
   kernel.slotType = options.slotType;
-  if (options.paddingSlot)
-    kernel.paddingSlot = std::to_string(*options.paddingSlot);
+  kernel.paddingSlot = options.paddingSlot;
   kernel.qScaleConstant = options.qScaleConstant;
   kernel.kScaleConstant = options.kScaleConstant;
   kernel.vScaleConstant = options.vScaleConstant;

@@ -37,7 +37,7 @@ struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
     if (failed(found))
       return signalPassFailure();
     target = *found;
-    if (failed(parseOptions()))
+    if (failed(parseKinds()))
       return signalPassFailure();
     for (AttentionOp layer : layers)
       if (failed(generate(layer)))
@@ -45,8 +45,8 @@ struct GenerateKernels : kvq::impl::GenerateKernelsPassBase<GenerateKernels> {
   }
 
 private:
-  /// Reads the options that are texts.
-  LogicalResult parseOptions();
+  /// Reads the option `ops`.
+  LogicalResult parseKinds();
 
   /// Makes the kernels of one layer, or finds them among those that exist.
   LogicalResult generate(AttentionOp layer);
@@ -68,16 +68,12 @@ private:
 
   TargetAttr target;
   SmallVector<CacheOpKind> kinds;
-  int64_t paddingSlotNumber = 0;
 };
 
 } // namespace
 
-LogicalResult GenerateKernels::parseOptions() {
+LogicalResult GenerateKernels::parseKinds() {
   kinds.clear();
-  if (!paddingSlot.empty() && StringRef(paddingSlot).getAsInteger(10, paddingSlotNumber))
-    return getOperation().emitError("expected 'padding-slot' to be a number, but got '")
-           << paddingSlot << "'";
   for (StringRef name : ops) {
     std::optional<CacheOpKind> kind = symbolize<CacheOpKind>(name);
     if (!kind)
@@ -133,8 +129,7 @@ CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, Ca
     spec.bounds = bounds;
   if (llvm::is_contained(roles, ArgumentRole::SlotMapping)) {
     spec.slotType = slotType;
-    if (!paddingSlot.empty())
-      spec.paddingSlot = paddingSlotNumber;
+    spec.paddingSlot = paddingSlot;
   }
   if (kind == CacheOpKind::QuantizeQuery || kind == CacheOpKind::ComputeScales)
     spec.heads = std::max<int64_t>(1, layer.getGeometryAttr().getHeads() / tensorParallelSize);
@@ -217,8 +212,7 @@ static void addAttributes(OperationState &state, OpBuilder &builder, const Cache
     add("bounds", BoundsAttr::get(context, spec.bounds));
   if (llvm::is_contained(roles, ArgumentRole::SlotMapping)) {
     add("slot_type", SlotTypeAttr::get(context, spec.slotType));
-    if (spec.paddingSlot)
-      add("padding_slot", builder.getI64IntegerAttr(*spec.paddingSlot));
+    add("padding_slot", builder.getI64IntegerAttr(spec.paddingSlot));
   }
   if (getInfo(spec.kind).walk == Walk::Blocks)
     add("kind", CacheOpKindAttr::get(context, spec.kind));

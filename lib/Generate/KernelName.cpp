@@ -44,8 +44,8 @@ std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<FloatAttr> 
     os << "_align" << cache.getAlign();
   if (spec.slotType != SlotType::I64)
     os << "_" << stringify(spec.slotType);
-  if (spec.paddingSlot)
-    os << "_padding" << *spec.paddingSlot;
+  if (spec.paddingSlot >= 0)
+    os << "_padding" << spec.paddingSlot;
   if (spec.bounds != Bounds::Check)
     os << "_" << stringify(spec.bounds);
   for (float constant : spec.constants)

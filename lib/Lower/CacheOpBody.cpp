@@ -129,17 +129,18 @@ public:
       isValid = builder.compare(arith::CmpIPredicate::ult, slot, limit);
       if (spec.bounds == Bounds::Count) {
         Value isBeyond = builder.compare(arith::CmpIPredicate::sge, slot, limit);
-        count(spec.paddingSlot ? builder.both(isBeyond, isNoPadding(slot)) : isBeyond, isFirst);
+        count(hasPadding() ? builder.both(isBeyond, isNoPadding(slot)) : isBeyond, isFirst);
       }
     }
-    if (spec.paddingSlot)
+    if (hasPadding())
       isValid = builder.both(isValid, isNoPadding(slot));
     builder.ifTrue(isValid, [&] { body(slot); });
   }
 
 private:
+  bool hasPadding() const { return spec.paddingSlot >= 0; }
   Value isNoPadding(Value slot) {
-    return builder.compare(arith::CmpIPredicate::ne, slot, *spec.paddingSlot);
+    return builder.compare(arith::CmpIPredicate::ne, slot, spec.paddingSlot);
   }
 };
 

@@ -11,7 +11,6 @@
 #include "kvq/Dialect/KvqAttributes.h"
 #include "kvq/Support/Names.h"
 #include "mlir/IR/ValueRange.h"
-#include <optional>
 
 namespace kvq {
 
@@ -73,8 +72,8 @@ struct CacheKernelSpec {
   Bounds bounds = Bounds::Check;
   ScalesMode scales = ScalesMode::Fold;
   SlotType slotType = SlotType::I64;
-  /// A slot that is skipped as the negative ones are.
-  std::optional<int64_t> paddingSlot;
+  /// A slot that is skipped as the negative ones are; negative for no other.
+  int64_t paddingSlot = -1;
   /// Query heads of a rank, for operations on queries; else 0.
   int64_t heads = 0;
   /// Of `compute_scales`, what maxima of q, k and v are divided by.
@@ -91,12 +90,25 @@ enum class Walk {
   Columns,
 };
 
+/// What one side of an operation holds.
+enum class Held {
+  /// The source type.
+  Source,
+  /// What the spec's cache holds.
+  Cache,
+  /// The cache's FP8 format, or its partner, in the OCP or the fnuz form.
+  Ocp,
+  Fnuz,
+};
+
 /// The facts of an operation.
 struct CacheOpInfo {
   CacheOpKind kind;
   /// The op of the dialect.
   llvm::StringLiteral opName;
   Walk walk;
+  /// What it reads and what it writes.
+  Held from, to;
   /// The op's operand groups, in order.
   llvm::ArrayRef<ArgumentRole> roles;
   /// The scales that it is given, in the operands' order; of a layout without V
@@ -157,6 +169,11 @@ CacheAttr getToCache(const CacheKernelSpec &spec);
 /// keep a part alike it is taken as one run, in the order in which it lies.
 llvm::SmallVector<std::pair<CachePart, CachePart>, 2>
 getConvertedParts(const CacheKernelSpec &spec);
+
+/// Whether an operation divides by its scales as it makes FP8 codes (and does not
+/// multiply with them), and the type that it makes them from, or makes of them.
+bool isQuantizing(CacheOpKind kind);
+mlir::Type getWideElementType(const CacheKernelSpec &spec);
 
 /// The operands of `op` that have a role; none if its kind has no such role.
 mlir::OperandRange getOperands(CacheOpInterface op, ArgumentRole role);

@@ -51,4 +51,13 @@ template <typename Enum> void printName(mlir::AsmPrinter &printer, Enum value) {
 #define GET_ATTRDEF_CLASSES
 #include "kvq/Dialect/KvqAttrs.h.inc"
 
+namespace kvq {
+
+/// Holds that a size is from `least` to 2^20: positive, and small enough for
+/// products of three of them to stay within 64 bits.
+mlir::LogicalResult verifySize(llvm::function_ref<mlir::InFlightDiagnostic()> emitError,
+                               llvm::StringRef name, int64_t value, int64_t least = 1);
+
+} // namespace kvq
+
 #endif // KVQ_DIALECT_KVQATTRIBUTES_H

@@ -17,6 +17,17 @@ class Kvq_CacheOp<string opMnemonic>
                           DeclareOpInterfaceMethods<Kvq_ScaledOpInterface>,
                           DeclareOpInterfaceMethods<Kvq_CacheOpInterface>]> {
   let hasCanonicalizeMethod = 1;
+  // What is converted follows from the operation's kind.
+  let extraClassDefinition = [{
+    ::mlir::OperandRange $cppClass::getScaleOperands() {
+      return ::kvq::getOperands(*this, ::kvq::ArgumentRole::Scales);
+    }
+    bool $cppClass::isQuantizing() { return ::kvq::isQuantizing(getKind()); }
+    ::mlir::Type $cppClass::getWideElementType() {
+      return ::kvq::getWideElementType(getSpec(::kvq::ScalesMode::Fold));
+    }
+    ::mlir::Type $cppClass::getNarrowElementType() { return getCache().getElement(); }
+  }];
 }
 
 // Attributes of every cache operation.
@@ -37,7 +48,7 @@ class Kvq_SlotOp<string opMnemonic, string preposition> : Kvq_CacheOp<opMnemonic
     Optional<LLVM_AnyPointer>:$out_of_range,
     Variadic<F32>:$scales,
     DefaultValuedAttr<Kvq_SlotTypeAttr, "::kvq::SlotType::I64">:$slot_type,
-    OptionalAttr<I64Attr>:$padding_slot,
+    DefaultValuedAttr<I64Attr, "-1">:$padding_slot,
     DefaultValuedAttr<Kvq_BoundsAttr, "::kvq::Bounds::Check">:$bounds), Kvq_CacheOpAttrs);
   let assemblyFormat = "$rows `" # preposition # "` $caches `at` $slot_mapping " # [{
     (`of` custom<Word>($slot_type)^)? (`padding` $padding_slot^)?

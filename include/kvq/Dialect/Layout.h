@@ -40,6 +40,8 @@ struct CachePart {
   int64_t heads, headSize;
   /// Elements from a block's start to the part's first.
   int64_t base;
+  /// What the strides of a compact cache are multiples of, in elements.
+  int64_t compactStride;
   /// The strides that its cache has as arguments. Those of the dimensions
   /// without one are in `digits`.
   llvm::ArrayRef<CacheStride> strides;

@@ -27,7 +27,8 @@ struct CompileOptions {
   int64_t blockSize = 16, align = 16, tensorParallelSize = 1;
   Bounds bounds = Bounds::Check;
   SlotType slotType = SlotType::I64;
-  std::optional<int64_t> paddingSlot;
+  /// A slot that is skipped; negative ones are in any case.
+  int64_t paddingSlot = -1;
   /// What compute_scales divides maxima of q, k and v by.
   double qScaleConstant = 200, kScaleConstant = 200, vScaleConstant = 100;
   ScalesMode scales = ScalesMode::Fold;

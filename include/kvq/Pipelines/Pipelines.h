@@ -38,8 +38,9 @@ struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
                         llvm::cl::init(Bounds::Check), nameValues<Bounds>()};
   Option<SlotType> slotType{*this, "slot-type", llvm::cl::desc("The integers of slot_mapping"),
                             llvm::cl::init(SlotType::I64), nameValues<SlotType>()};
-  Option<std::string> paddingSlot{*this, "padding-slot",
-                                  llvm::cl::desc("A slot that is skipped; none if empty")};
+  Option<int64_t> paddingSlot{*this, "padding-slot",
+                              llvm::cl::desc("A slot that is skipped, as the negative ones are"),
+                              llvm::cl::init(-1)};
   Option<double> qScaleConstant{*this, "q-scale-constant",
                                 llvm::cl::desc("What compute_scales divides q by"),
                                 llvm::cl::init(200.0)};
