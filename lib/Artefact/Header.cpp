@@ -7,6 +7,7 @@
 
 #include "kvq/Artefact/Header.h"
 #include "kvq/Support/Float32Format.h"
+#include <algorithm>
 
 using namespace kvq;
 
@@ -106,7 +107,19 @@ static std::string symbolOf(const ManifestLayerTarget &layer, const std::string 
   return "";
 }
 
-static void appendLayers(const Manifest &manifest, size_t target, std::string &text) {
+/// The operations of the artefact: store and load, and what else layers have.
+static std::vector<std::string> listOperations(const Manifest &manifest) {
+  std::vector<std::string> ops = {"store", "load"};
+  for (const ManifestLayer &layer : manifest.layers)
+    for (const ManifestLayerTarget &target : layer.targets)
+      for (const auto &kernel : target.kernels)
+        if (std::find(ops.begin(), ops.end(), kernel.first) == ops.end())
+          ops.push_back(kernel.first);
+  return ops;
+}
+
+static void appendLayers(const Manifest &manifest, const std::vector<std::string> &ops,
+                         size_t target, std::string &text) {
   const std::string &name = manifest.targets[target].target;
   text += "\n/* The layers on " + name + ". */\n";
   text +=
@@ -118,7 +131,7 @@ static void appendLayers(const Manifest &manifest, size_t target, std::string &t
     for (float scale : entry.scales)
       text += ", " + formatFloat32(scale) + "f";
     text += entry.calculateKVScales ? ", 1" : ", 0";
-    for (const char *op : {"store", "load"}) {
+    for (const std::string &op : ops) {
       std::string symbol = symbolOf(entry, op);
       text += symbol.empty() ? std::string(", 0") : ", " + literal(symbol);
     }
@@ -146,7 +159,11 @@ typedef struct kvq_layer {
   int64_t index;
   float q_scale, k_scale, v_scale, prob_scale;
   int calculate_kv_scales;
-  const char *store, *load;
+  const char )";
+  const std::vector<std::string> ops = listOperations(manifest);
+  for (size_t i = 0; i < ops.size(); ++i)
+    text += (i ? ", *" : "*") + ops[i];
+  text += R"(;
 } kvq_layer;
 
 /* The geometry of a launch. One without tokens launches nothing. */
@@ -161,7 +178,7 @@ static inline int64_t kvq_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kvq_max(int64_t a, int64_t b) { return a < b ? b : a; }
 )";
   for (size_t target = 0; target < manifest.targets.size(); ++target)
-    appendLayers(manifest, target, text);
+    appendLayers(manifest, ops, target, text);
   for (const ManifestKernel &kernel : manifest.kernels)
     appendKernel(kernel, text);
   text += R"(
