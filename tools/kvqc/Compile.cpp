@@ -10,6 +10,8 @@
 #include "Options.h"
 #include "kvq/Support/OutputDirectory.h"
 #include "llvm/ADT/StringExtras.h"
+#include <cmath>
+#include <limits>
 
 using namespace kvq;
 namespace cl = llvm::cl;
@@ -56,6 +58,25 @@ static cl::opt<std::string>
 static cl::opt<std::string>
     align("align", cl::desc("Bytes that pointers and strides are multiples of (default: 16)"),
           cl::value_desc("bytes"), cl::sub(command), cl::cat(category));
+static cl::opt<std::string> slotType("slot-type",
+                                     cl::desc("The integers of slot_mapping (default: i64)"),
+                                     cl::value_desc("type"), cl::sub(command), cl::cat(category));
+static cl::opt<std::string> paddingSlot("padding-slot",
+                                        cl::desc("A slot that is skipped, as negative ones are"),
+                                        cl::value_desc("slot"), cl::sub(command),
+                                        cl::cat(category));
+static cl::opt<std::string>
+    qScaleConstant("q-scale-constant",
+                   cl::desc("What compute_scales divides maxima of q by (default: 200)"),
+                   cl::value_desc("number"), cl::sub(command), cl::cat(category));
+static cl::opt<std::string> kScaleConstant("k-scale-constant",
+                                           cl::desc("The same of k (default: 200)"),
+                                           cl::value_desc("number"), cl::sub(command),
+                                           cl::cat(category));
+static cl::opt<std::string> vScaleConstant("v-scale-constant",
+                                           cl::desc("The same of v (default: 100)"),
+                                           cl::value_desc("number"), cl::sub(command),
+                                           cl::cat(category));
 static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
                           cl::cat(category));
 static cl::opt<std::string> jobs("j", cl::desc("Targets at a time (default: all cores)"),
@@ -77,11 +98,24 @@ template <typename Enum> static llvm::Error read(const cl::opt<std::string> &opt
   return parseWord<Enum>(option.ArgStr, option).moveInto(value);
 }
 
-static llvm::Error readNumber(const cl::opt<std::string> &option, int64_t most, int64_t &value) {
+static llvm::Error readNumber(const cl::opt<std::string> &option, int64_t most, int64_t &value,
+                              int64_t least = 1) {
   if (!option.getNumOccurrences())
     return llvm::Error::success();
   std::string name = (option.ArgStr.size() == 1 ? "-" : "--") + option.ArgStr.str();
-  return parseNumber(name, option, 1, most).moveInto(value);
+  return parseNumber(name, option, least, most).moveInto(value);
+}
+
+/// A divisor as a float32 holds it.
+static llvm::Error readConstant(const cl::opt<std::string> &option, double &value) {
+  if (!option.getNumOccurrences())
+    return llvm::Error::success();
+  bool isNumber = llvm::to_float(option, value);
+  float narrow = isNumber ? float(value) : 0.0f;
+  if (narrow > 0 && std::isfinite(narrow))
+    return llvm::Error::success();
+  return llvm::createStringError("expected '--" + option.ArgStr +
+                                 "' to be a positive float32 number, but got " + quoteName(option));
 }
 
 static llvm::Error readOps(std::vector<CacheOpKind> &kinds) {
@@ -116,10 +150,21 @@ static llvm::Expected<CompileOptions> readOptions() {
     return error;
   if (llvm::Error error = readNumber(blockSize, largest, options.blockSize))
     return error;
-  if (llvm::Error error = readNumber(align, 16, options.align))
+  if (llvm::Error error = read(slotType, options.slotType))
+    return error;
+  constexpr int64_t lastSlot = std::numeric_limits<int64_t>::max();
+  if (llvm::Error error = readNumber(paddingSlot, lastSlot, options.paddingSlot, 0))
+    return error;
+  if (llvm::Error error = readConstant(qScaleConstant, options.qScaleConstant))
+    return error;
+  if (llvm::Error error = readConstant(kScaleConstant, options.kScaleConstant))
+    return error;
+  if (llvm::Error error = readConstant(vScaleConstant, options.vScaleConstant))
+    return error;
+  if (llvm::Error error = readNumber(align, 32, options.align))
     return error;
   if (!llvm::isPowerOf2_64(options.align))
-    return llvm::createStringError("expected '--align' to be 1, 2, 4, 8 or 16, but got " +
+    return llvm::createStringError("expected '--align' to be 1, 2, 4, 8, 16 or 32, but got " +
                                    quoteName(align));
   if (llvm::Error error = readNumber(tensorParallelSize, largest, options.tensorParallelSize))
     return error;
