@@ -36,7 +36,7 @@ class Kernel:
                 found["load" if nvidia[1] == "LD" else "store", widths.get(nvidia[2], 4)] += 1
             elif amd := re.match(r"(?:global|flat|buffer)_(load|store)_(?:d16_)?(?:hi_)?[a-z]+?(x?)(\d*)(?:_|$)", instruction):
                 widths = {"dword": 4, "byte": 1, "ubyte": 1, "sbyte": 1, "short": 2, "ushort": 2, "sshort": 2}
-                name = instruction.split("_")[-1]
+                name = re.sub(r"_d16(_hi)?$", "", instruction).split("_")[-1]
                 bits = re.fullmatch(r"[a-z](\d+)", name)
                 found[amd[1], int(bits[1]) // 8 if bits else int(amd[3] or 1) * widths[name.split("x")[0]]] += 1
         return found
