@@ -23,7 +23,15 @@ def records(tablegen, includes, path):
     """The chips of the table, in its order."""
     command = [tablegen, "--dump-json", *(f"-I{folder}" for folder in includes), path]
     table = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return [table[name] for name in table["!instanceof"]["Chip"]]
+    return [{field: value for field, value in table[name].items() if not field.startswith("!")} for name in table["!instanceof"]["Chip"]]
+
+
+def one_of_each_sort(chips, ignored):
+    """The first of those chips that the table tells apart by nothing but the `ignored` fields."""
+    found = {}
+    for chip in chips:
+        found.setdefault(str([value for field, value in chip.items() if field not in ignored]), chip)
+    return list(found.values())
 
 
 def formats(bits):
@@ -33,9 +41,8 @@ def formats(bits):
 
 
 def natural(chip):
-    """A sort key: sm_90 before sm_100."""
-    digits = "".join(c for c in chip["Name"] if c.isdigit() or c in "ab")
-    return (len(digits), digits)
+    """A sort key: sm_90 before sm_100, gfx909 before gfx90a."""
+    return (len(chip["Name"]), chip["Name"])
 
 
 def page(chips):

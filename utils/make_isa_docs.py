@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes docs/machine-code.md: what the kernels of every chip of the table are made of, read from their code objects.
+"""Writes docs/machine-code.md: what the kernels of one chip of each family are made of, read from their code objects.
 
     utils/make_isa_docs.py --kvqc build/release/bin/kvqc --nvdisasm .venv/.../nvdisasm
 
@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 
 from machine_code import read_cubin, read_hsaco
+from make_chip_docs import natural, one_of_each_sort, records
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SOURCES = {"bf16": 2, "f16": 2, "f32": 4}
@@ -28,8 +29,9 @@ HEAD = """\
 
 # Machine code
 
-What comes out of `kvqc compile` for 8 KV heads of 128 elements, the scales folded into the kernels, one row a chip and source type. A thread takes
-16 bytes of K and 16 bytes of V outside the cache, as many elements inside it. Each kernel has two figures a column, store / load.
+What comes out of `kvqc compile` for 8 KV heads of 128 elements, the scales folded into the kernels, one row a source type and chip: the first chip
+of each family ([chips](reference/chips.md) has them all). A thread takes 16 bytes of K and 16 bytes of V outside the cache, as many elements
+inside it. Each kernel has two figures a column, store / load.
 
 - **Registers** of a thread: all of them on NVIDIA, vector registers on AMD. No kernel here uses local memory or scratch.
 - **Access** is the bytes of one thread's access to the cache; outside it every access has 16.
@@ -40,6 +42,13 @@ The figures depend on the versions of the tools, so nothing compares this page w
 `utils/make_isa_docs.py` writes the page anew.
 Tests hold what matters: `test/ISA/test_machine_code.py` for every chip, and `test/ISA/*.test` for one chip of a family.
 """
+
+
+def one_of_each_family(llvm_tools):
+    """The first chip of each family, and of those of a family that the table tells apart."""
+    table = records(llvm_tools / "llvm-tblgen", [llvm_tools.parent / "include"], ROOT / "include/kvq/Target/Chips.td")
+    chips = one_of_each_sort(sorted(table, key=natural), ("Name", "Features"))
+    return [chip["Name"] for backend in ("NVVM", "ROCDL") for chip in chips if chip["Backend"] == backend]
 
 
 def versions(cubin, llvm_tools):
@@ -90,8 +99,7 @@ def describe(chip, source, manifest, kernels):
 
 def page(kvqc, nvdisasm, llvm_tools):
     """The page as text."""
-    listed = subprocess.run([kvqc, "--list-targets"], check=True, capture_output=True, text=True).stdout
-    chips = [chip for chip in listed.split() if chip != "host"]
+    chips = one_of_each_family(llvm_tools)
     lines = []
     with tempfile.TemporaryDirectory() as temporary:
         for dtype in DTYPES:

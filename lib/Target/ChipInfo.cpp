@@ -29,7 +29,7 @@ struct ChipRow {
 #include "kvq/Target/Chips.inc"
 
 /// The generated rows are in the order of their records' names; people expect
-/// sm_89 before sm_100, so sort by vendor and number.
+/// sm_89 before sm_100 and gfx909 before gfx90a, so sort by vendor, length and name.
 llvm::SmallVector<ChipInfo> sortedChips() {
   llvm::SmallVector<ChipInfo> chips;
   for (const ChipRow &row : ChipTable) {
@@ -43,7 +43,7 @@ llvm::SmallVector<ChipInfo> sortedChips() {
   llvm::sort(chips, [](const ChipInfo &a, const ChipInfo &b) {
     if (a.backend != b.backend)
       return a.backend < b.backend;
-    return a.name.compare_numeric(b.name) < 0;
+    return std::pair(a.name.size(), a.name) < std::pair(b.name.size(), b.name);
   });
   return chips;
 }

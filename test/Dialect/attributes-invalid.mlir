@@ -1,7 +1,7 @@
 // RUN: kvq-opt %s -split-input-file -verify-diagnostics
 
 // An unknown chip is answered with the known ones.
-// expected-error@+1 {{unknown chip 'sm_42'; known chips are 'sm_80', 'sm_86'}}
+// expected-error@+1 {{unknown chip 'sm_42'; known chips are 'sm_75', 'sm_80'}}
 module attributes {kvq.target = #kvq.target<chip = "sm_42">} {}
 
 // -----

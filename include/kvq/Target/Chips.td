@@ -10,7 +10,8 @@
 //
 // Sources: PTX ISA 8.x/9.x, section cvt (FP8 conversions need sm_89 and
 // PTX 8.1) and section ld (256-bit vectors need sm_100); AMD Instinct MI300 and
-// CDNA 4 ISA and RDNA 4 ISA manuals, V_CVT_PK_FP8_F32 and its kin.
+// CDNA 4 ISA and RDNA 4 ISA manuals, V_CVT_PK_FP8_F32 and its kin; where no manual
+// is published (gfx1250), LLVM's features (fp8-conversion-insts) and instructions.
 //
 //===----------------------------------------------------------------------===//
 
@@ -38,14 +39,16 @@ class Chip<string name> {
   string Family = ?;
 }
 
-class NvidiaChip<string name, string family> : Chip<name> {
+class NvidiaChip<string name, string family, string features> : Chip<name> {
   let Backend = "NVVM";
+  let Features = features;
   let WaveSize = 32;
   let Family = family;
 }
 
 // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32 and cvt.rn.f16x2.{e4m3x2,e5m2x2}.
-class NvidiaFp8Chip<string name, string family> : NvidiaChip<name, family> {
+class NvidiaFp8Chip<string name, string family, string features>
+    : NvidiaChip<name, family, features> {
   let NativeStore = 0b0101;
   let NativeLoad = 0b0101;
 }
@@ -62,28 +65,49 @@ class AmdOcpChip<string name, string family, int wave> : AmdChip<name, family, w
   let NativeLoad = 0b0101;
 }
 
-def SM80 : NvidiaChip<"sm_80", "Ampere"> { let Features = "+ptx70"; }
-def SM86 : NvidiaChip<"sm_86", "Ampere"> { let Features = "+ptx71"; }
-def SM87 : NvidiaChip<"sm_87", "Ampere"> { let Features = "+ptx74"; }
-def SM89 : NvidiaFp8Chip<"sm_89", "Ada"> { let Features = "+ptx81"; }
-def SM90 : NvidiaFp8Chip<"sm_90", "Hopper"> { let Features = "+ptx81"; }
-def SM100 : NvidiaFp8Chip<"sm_100", "Blackwell"> { let Features = "+ptx86"; let MaxAccessBytes = 32; }
-def SM103 : NvidiaFp8Chip<"sm_103", "Blackwell"> { let Features = "+ptx88"; let MaxAccessBytes = 32; }
-def SM120 : NvidiaFp8Chip<"sm_120", "Blackwell"> { let Features = "+ptx87"; }
-def SM121 : NvidiaFp8Chip<"sm_121", "Blackwell"> { let Features = "+ptx88"; }
-
-def GFX90A : AmdChip<"gfx90a", "CDNA 2", 64>;
-// The same instructions as on OCP chips, working on the fnuz formats.
-def GFX942 : AmdChip<"gfx942", "CDNA 3", 64> {
+// The same instructions, working on the fnuz formats.
+class AmdFnuzChip<string name, string family, int wave> : AmdChip<name, family, wave> {
   let Fnuz = 1;
   let NativeStore = 0b1010;
   let NativeLoad = 0b1010;
 }
+
+// NVIDIA: every chip from sm_75 on that LLVM and ptxas know, each with the first
+// PTX version that has it, and FP8 conversions 8.1. Not here: sm_101, which CUDA
+// 13 calls sm_110, and the forms `a` and `f`, whose code runs on one family only.
+def SM75 : NvidiaChip<"sm_75", "Turing", "+ptx63">;
+def SM80 : NvidiaChip<"sm_80", "Ampere", "+ptx70">;
+def SM86 : NvidiaChip<"sm_86", "Ampere", "+ptx71">;
+def SM87 : NvidiaChip<"sm_87", "Ampere", "+ptx74">;
+def SM88 : NvidiaChip<"sm_88", "Ampere", "+ptx90">;
+def SM89 : NvidiaFp8Chip<"sm_89", "Ada", "+ptx81">;
+def SM90 : NvidiaFp8Chip<"sm_90", "Hopper", "+ptx81">;
+def SM100 : NvidiaFp8Chip<"sm_100", "Blackwell", "+ptx86"> { let MaxAccessBytes = 32; }
+def SM103 : NvidiaFp8Chip<"sm_103", "Blackwell", "+ptx88"> { let MaxAccessBytes = 32; }
+def SM110 : NvidiaFp8Chip<"sm_110", "Blackwell", "+ptx90"> { let MaxAccessBytes = 32; }
+def SM120 : NvidiaFp8Chip<"sm_120", "Blackwell", "+ptx87">;
+def SM121 : NvidiaFp8Chip<"sm_121", "Blackwell", "+ptx88">;
+
+// AMD: every chip from gfx908 on that LLVM knows. Not here: LLVM's generic targets
+// (gfx9-4-generic and others), which need code object version 6.
+def GFX908 : AmdChip<"gfx908", "CDNA 1", 64>;
+def GFX909 : AmdChip<"gfx909", "Vega", 64>;
+def GFX90A : AmdChip<"gfx90a", "CDNA 2", 64>;
+def GFX90C : AmdChip<"gfx90c", "Vega", 64>;
+def GFX942 : AmdFnuzChip<"gfx942", "CDNA 3", 64>;
 def GFX950 : AmdOcpChip<"gfx950", "CDNA 4", 64>;
-def GFX1100 : AmdChip<"gfx1100", "RDNA 3", 32>;
-def GFX1101 : AmdChip<"gfx1101", "RDNA 3", 32>;
-def GFX1200 : AmdOcpChip<"gfx1200", "RDNA 4", 32>;
-def GFX1201 : AmdOcpChip<"gfx1201", "RDNA 4", 32>;
+foreach number = [1010, 1011, 1012, 1013] in
+  def GFX # number : AmdChip<"gfx" # number, "RDNA 1", 32>;
+foreach number = [1030, 1031, 1032, 1033, 1034, 1035, 1036] in
+  def GFX # number : AmdChip<"gfx" # number, "RDNA 2", 32>;
+foreach number = [1100, 1101, 1102, 1103] in
+  def GFX # number : AmdChip<"gfx" # number, "RDNA 3", 32>;
+foreach number = [1150, 1151, 1152, 1153] in
+  def GFX # number : AmdChip<"gfx" # number, "RDNA 3.5", 32>;
+foreach number = [1200, 1201] in
+  def GFX # number : AmdOcpChip<"gfx" # number, "RDNA 4", 32>;
+foreach number = [1250, 1251] in
+  def GFX # number : AmdOcpChip<"gfx" # number, "GFX 12.5", 32>;
 
 // This machine's architecture at a fixed baseline (see lib/Serialize).
 def HOST : Chip<"host"> {
