@@ -194,10 +194,11 @@ def LowerCacheOpsPass : Pass<"kvq-lower-cache-ops"> {
 def LowerFP8Pass : Pass<"kvq-lower-fp8"> {
   let summary = "Lowers FP8 arithmetic to the chip's conversions or integer code";
   let description = [{
-    Lowers `kvq.quantize` and `kvq.dequantize` on scalars and vectors. With the
-    strategy `auto`, the default, the chip table decides for each format and
-    direction: the chip's own conversion where it has one, else integer code
-    (`soft`). `nvvm` and `rocdl` insist on the instructions of that backend.
+    Lowers `kvq.quantize` and `kvq.dequantize` on scalars and vectors; those on
+    tensors become loops first (docs/attention.md). With the strategy `auto`, the
+    default, the chip table decides for each format and direction: the chip's own
+    conversion where it has one, else integer code (`soft`). `nvvm` and `rocdl`
+    insist on the instructions of that backend.
 
     ```mlir
     module attributes {kvq.target = #kvq.target<chip = "sm_90">} {

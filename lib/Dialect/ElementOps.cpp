@@ -43,5 +43,18 @@ LogicalResult TranscodeOp::verify() {
   return success();
 }
 
+/// The input's type; the scale is a float32 unless its type follows.
+static ParseResult parseOperandTypes(OpAsmParser &parser, Type &input, Type &scale) {
+  scale = parser.getBuilder().getF32Type();
+  if (failed(parser.parseType(input)))
+    return failure();
+  return succeeded(parser.parseOptionalComma()) ? parser.parseType(scale) : ParseResult::success();
+}
+static void printOperandTypes(OpAsmPrinter &printer, Operation *, Type input, Type scale) {
+  printer << input;
+  if (!scale.isF32())
+    printer << ", " << scale;
+}
+
 #define GET_OP_CLASSES
 #include "kvq/Dialect/KvqElementOps.cpp.inc"

@@ -94,7 +94,9 @@ Value applyScale(ImplicitLocOpBuilder &builder, Value values, Value scale, Array
     return arith::ConstantOp::create(builder, DenseElementsAttr::get(type, value));
   };
   if (!arithmetic) {
-    Value scales = vector::BroadcastOp::create(builder, type, scale);
+    Value scales = isa<VectorType>(scale.getType())
+                       ? flatten(builder, scale)
+                       : vector::BroadcastOp::create(builder, type, scale);
     return isQuantizing ? Value(arith::DivFOp::create(builder, values, scales))
                         : Value(arith::MulFOp::create(builder, values, scales));
   }
@@ -120,6 +122,9 @@ Value applyScale(ImplicitLocOpBuilder &builder, Value values, Value scale, Array
 } // namespace
 
 FailureOr<const Fp8Lowering *> LowerFP8::getLowering(ScaledOpInterface op, Fp8Format format) {
+  if (Type type = op->getResult(0).getType(); isa<TensorType>(type))
+    return op.emitOpError("expected a scalar or a vector, but got ")
+           << type << "; run 'convert-elementwise-to-linalg' and 'one-shot-bufferize' first";
   if (strategy == Fp8Strategy::Soft)
     return soft.get();
   FailureOr<TargetAttr> target = requireTarget(op);

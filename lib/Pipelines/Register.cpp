@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RegisterTensors.h"
 #include "kvq/Dialect/Kvq.h"
 #include "kvq/Passes.h"
 #include "kvq/Pipelines/Pipelines.h"
@@ -62,6 +63,7 @@ void kvq::registerDialects(DialectRegistry &registry) {
   ub::registerConvertUBToLLVMInterface(registry);
   vector::registerConvertVectorToLLVMInterface(registry);
   func::registerInlinerExtension(registry);
+  registerTensorDialects(registry);
 }
 
 /// A whole pipeline of one backend, from unresolved layers or from whatever a
@@ -93,4 +95,5 @@ void kvq::registerPasses() {
   registerConvertGpuOpsToROCDLOps();
   registerConvertToLLVMPass();
   registerReconcileUnrealizedCastsPass();
+  registerTensorPasses();
 }

@@ -16,6 +16,30 @@ func.func @shapes_differ(%x: vector<8xbf16>, %s: f32) {
 
 // -----
 
+func.func @vector_and_tensor(%x: tensor<8xbf16>, %s: f32) {
+  // expected-error@+1 {{all non-scalar operands/results must have the same shape and base type}}
+  %q = kvq.quantize %x, %s : tensor<8xbf16> to vector<8xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @scales_of_another_shape(%x: vector<8xbf16>, %s: vector<4xf32>) {
+  // expected-error@+1 {{all non-scalar operands/results must have the same shape and base type}}
+  %q = kvq.quantize %x, %s : vector<8xbf16>, vector<4xf32> to vector<8xf8E4M3FN>
+  return
+}
+
+// -----
+
+func.func @scale_of_another_type(%x: vector<8xbf16>, %s: vector<8xf16>) {
+  // expected-error@+1 {{operand #1 must be}}
+  %q = kvq.quantize %x, %s : vector<8xbf16>, vector<8xf16> to vector<8xf8E4M3FN>
+  return
+}
+
+// -----
+
 func.func @double(%x: f64, %s: f32) {
   // expected-error@+1 {{operand #0 must be}}
   %q = kvq.quantize %x, %s : f64 to f8E4M3FN

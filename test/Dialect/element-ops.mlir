@@ -1,6 +1,6 @@
 // RUN: kvq-opt %s --verify-roundtrip | FileCheck %s
 
-// Scalars and vectors of any rank, each format and each source type.
+// Scalars, vectors and tensors of any rank, each format and each source type.
 // CHECK-LABEL: func.func @round_trip
 func.func @round_trip(%a: f32, %b: vector<8xbf16>, %c: vector<2x4xf16>, %s: f32) {
   // CHECK: kvq.quantize %{{.+}}, %{{.+}} : f32 to f8E5M2FNUZ
@@ -11,5 +11,17 @@ func.func @round_trip(%a: f32, %b: vector<8xbf16>, %c: vector<2x4xf16>, %s: f32)
   %qc = kvq.quantize %c, %s using [#kvq.arithmetic<two_step(43.47826, 1.0e-9), tried 514 by switch_points>] : vector<2x4xf16> to vector<2x4xf8E4M3FNUZ>
   // CHECK: kvq.dequantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
   %db = kvq.dequantize %qb, %s using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
+  return
+}
+
+// A scale for each element shows its type.
+// CHECK-LABEL: func.func @tensors
+func.func @tensors(%a: tensor<2x?xbf16>, %c: vector<4xf8E5M2>, %s: f32, %t: tensor<2x?xf32>, %v: vector<4xf32>) {
+  // CHECK: kvq.quantize %{{.+}}, %{{.+}} : tensor<2x?xbf16> to tensor<2x?xf8E4M3FN>
+  %q = kvq.quantize %a, %s : tensor<2x?xbf16> to tensor<2x?xf8E4M3FN>
+  // CHECK: kvq.quantize %{{.+}}, %{{.+}} : tensor<2x?xbf16>, tensor<2x?xf32> to tensor<2x?xf8E4M3FN>
+  %p = kvq.quantize %a, %t : tensor<2x?xbf16>, tensor<2x?xf32> to tensor<2x?xf8E4M3FN>
+  // CHECK: kvq.dequantize %{{.+}}, %{{.+}} : vector<4xf8E5M2>, vector<4xf32> to vector<4xf16>
+  %d = kvq.dequantize %c, %v : vector<4xf8E5M2>, vector<4xf32> to vector<4xf16>
   return
 }

@@ -1,31 +1,8 @@
-"""What the README shows on its consoles is what the commands print.
-
-A ```console block has commands behind `$ ` and what they print, stdout and stderr together. `…` alone on a line stands for any number of
-lines, inside a line for any text. All commands of the page run in one folder, in order.
-"""
-
-import os
-import re
-import subprocess
+"""What the README shows on its consoles is what the commands print."""
 
 import pytest
 from conftest import SOURCE
-
-BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def commands(text):
-    """(command, lines printed) of each command of each block, in order."""
-    for block in BLOCK.findall(text):
-        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, *lines = part.rstrip("\n").split("\n")
-            yield command, lines
-
-
-def pattern(lines):
-    """The regular expression of what a command prints."""
-    made = "".join(r"(?:.*\n)*?" if line == "…" else ".*?".join(re.escape(text) for text in line.split("…")) + r"\n" for line in lines)
-    return re.compile(made)
+from consoles import check_printed, commands, pattern, run_page
 
 
 def test_pattern():
@@ -34,14 +11,15 @@ def test_pattern():
     assert not pattern(["a", "d"]).fullmatch("a\nx\nd\n")
 
 
+def test_commands():
+    assert list(commands("x\n```console\n$ a \\\n    b\nc\n$ d\n```\n")) == [("a     b", ["c"]), ("d", [])]
+
+
 def test_readme(bin_dir, llvm_tools_dir, tmp_path):
-    os.symlink(SOURCE / "test", tmp_path / "test")
-    environment = dict(os.environ, PATH=os.pathsep.join([str(bin_dir), str(llvm_tools_dir), os.environ["PATH"]]), LC_ALL="C")
-    found = list(commands((SOURCE / "README.md").read_text()))
-    assert len(found) > 10
-    for command, lines in found:
-        result = subprocess.run(command, shell=True, cwd=tmp_path, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        assert result.returncode == 0, f"{command}\n{result.stdout}"
+    found = 0
+    for command, lines, printed in run_page(SOURCE / "README.md", tmp_path, [bin_dir, llvm_tools_dir]):
+        found += 1
         if "sm_90.cubin" in lines and not (tmp_path / "kernels/sm_90.cubin").exists():
             pytest.skip("nothing here assembles PTX")
-        assert pattern(lines).fullmatch(result.stdout), f"$ {command}\nprinted\n{result.stdout[:20000]}"
+        check_printed(command, lines, printed)
+    assert found > 10

@@ -53,5 +53,16 @@ func.func @dynamic(%x: f32, %scale: f32) -> f8E4M3FN {
   return %q : f8E4M3FN
 }
 
+// Tensors are decided as vectors are.
+// CHECK-LABEL: func.func @tensor
+// CHECK: %[[SCALE:.+]] = arith.constant 2.300000e-02 : f32
+// CHECK: kvq.quantize %{{.+}}, %[[SCALE]] using [#kvq.arithmetic<{{.+}}, tried 65536>] : tensor<2x?xbf16> to tensor<2x?xf8E4M3FN>
+// REMARK: remark: {{.*}}arithmetic{{.*}}kvq-fold-scales{{.*}}Tried=65536
+func.func @tensor(%x: tensor<2x?xbf16>) -> tensor<2x?xf8E4M3FN> {
+  %scale = kvq.scale @layer, v
+  %q = kvq.quantize %x, %scale : tensor<2x?xbf16> to tensor<2x?xf8E4M3FN>
+  return %q : tensor<2x?xf8E4M3FN>
+}
+
 // The run is counted.
-// REMARK: remark: {{.*}}folded{{.*}}OpsDecided=4{{.*}}ScalesFolded=3
+// REMARK: remark: {{.*}}folded{{.*}}OpsDecided=5{{.*}}ScalesFolded=4

@@ -19,6 +19,16 @@ module attributes {kvq.target = #kvq.target<chip = "host">} {
 // -----
 
 module attributes {kvq.target = #kvq.target<chip = "host">} {
+  func.func @tensor(%c: tensor<2x?xf8E4M3FN>, %s: f32) -> tensor<2x?xf32> {
+    // expected-error@+1 {{expected a scalar or a vector, but got 'tensor<2x?xf32>'; run 'convert-elementwise-to-linalg' and 'one-shot-bufferize' first}}
+    %x = kvq.dequantize %c, %s : tensor<2x?xf8E4M3FN> to tensor<2x?xf32>
+    return %x : tensor<2x?xf32>
+  }
+}
+
+// -----
+
+module attributes {kvq.target = #kvq.target<chip = "host">} {
   func.func @too_early(%p: !llvm.ptr, %n: i64) {
     // expected-error@+1 {{expected no cache operation; run 'kvq-lower-cache-ops' first}}
     kvq.cache_store %p, %p into %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n)

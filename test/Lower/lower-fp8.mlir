@@ -59,4 +59,15 @@ module attributes {kvq.target = #kvq.target<chip = "CHIP", fnuz = false>} {
     %q = kvq.quantize %x, %scale using [#kvq.arithmetic<none, tried 514 by switch_points>] : vector<2x2xf32> to vector<2x2xf8E4M3FN>
     return %q : vector<2x2xf8E4M3FN>
   }
+
+  // A scale for each element stands where one for all is broadcast.
+  // CHECK-LABEL: func.func @scales
+  // CHECK-SAME: %[[X:.+]]: vector<2x2xf32>, %[[SCALES:.+]]: vector<2x2xf32>
+  // CHECK: %[[VALUES:.+]] = vector.shape_cast %[[X]] : vector<2x2xf32> to vector<4xf32>
+  // CHECK: %[[FLAT:.+]] = vector.shape_cast %[[SCALES]] : vector<2x2xf32> to vector<4xf32>
+  // CHECK: arith.divf %[[VALUES]], %[[FLAT]] : vector<4xf32>
+  func.func @scales(%x: vector<2x2xf32>, %scales: vector<2x2xf32>) -> vector<2x2xf8E4M3FN> {
+    %q = kvq.quantize %x, %scales : vector<2x2xf32>, vector<2x2xf32> to vector<2x2xf8E4M3FN>
+    return %q : vector<2x2xf8E4M3FN>
+  }
 }

@@ -17,15 +17,20 @@ def Kvq_Wide : AnyTypeOf<[BF16, F16, F32]>;
 
 class Kvq_Like<Type element> : AnyTypeOf<[element, FixedVectorOfAnyRank<[element]>]>;
 
+// What upstream's passes for element-wise ops turn into each other.
+class Kvq_Mappable<Type element> : AnyTypeOf<[element, FixedVectorOfAnyRank<[element]>, RankedTensorOf<[element]>]>;
+
 def Kvq_ArithmeticArrayAttr : TypedArrayAttrBase<Kvq_ArithmeticAttr, "array of arithmetic, one a scale">;
 
 class Kvq_ElementOp<string opMnemonic, Type from, Type to>
-    : Kvq_Op<opMnemonic, [Pure, Elementwise, DeclareOpInterfaceMethods<Kvq_ScaledOpInterface>]> {
-  let arguments = (ins Kvq_Like<from>:$input, F32:$scale,
+    : Kvq_Op<opMnemonic, [Pure, Elementwise, Scalarizable, Vectorizable, Tensorizable,
+                          DeclareOpInterfaceMethods<Kvq_ScaledOpInterface>]> {
+  let arguments = (ins Kvq_Mappable<from>:$input, Kvq_Mappable<F32>:$scale,
                        OptionalAttr<Kvq_ArithmeticArrayAttr>:$arithmetic);
-  let results = (outs Kvq_Like<to>:$result);
+  let results = (outs Kvq_Mappable<to>:$result);
   let assemblyFormat = [{
-    $input `,` $scale (`using` $arithmetic^)? attr-dict `:` type($input) `to` type($result)
+    $input `,` $scale (`using` $arithmetic^)? attr-dict `:`
+    custom<OperandTypes>(type($input), type($scale)) `to` type($result)
   }];
 }
 
@@ -39,7 +44,10 @@ def Kvq_QuantizeOp : Kvq_ElementOp<"quantize", Kvq_Wide, Kvq_Fp8> {
     in the result's format: the quotient is rounded correctly to float32; what lies
     beyond the largest finite value, infinities included, becomes that value with
     its sign; NaN stays NaN; -0 stays -0 where the format has one. `using` is the
-    arithmetic that folding found to give the same bits.
+    arithmetic that folding found to give the same bits. The scale is one number, or
+    one for each element, as upstream's vectorisation makes of it. Tensors are for
+    upstream's passes: `convert-elementwise-to-linalg` and `one-shot-bufferize` turn
+    them into loops over scalars.
 
     ```mlir
     func.func @quantize(%x: vector<8xbf16>, %scale: f32) -> vector<8xf8E4M3FN> {
@@ -55,12 +63,16 @@ def Kvq_DequantizeOp : Kvq_ElementOp<"dequantize", Kvq_Fp8, Kvq_Wide> {
   let description = [{
     Each element c of `input` becomes round_to_nearest_even(fl32(fl32(c) * scale))
     in the result's type, not saturated. `using` is the arithmetic that folding
-    found to give the same bits.
+    found to give the same bits. The scale and tensors are as in `kvq.quantize`.
 
     ```mlir
     func.func @dequantize(%c: vector<8xf8E5M2>, %scale: f32) -> vector<8xf16> {
       %x = kvq.dequantize %c, %scale : vector<8xf8E5M2> to vector<8xf16>
       return %x : vector<8xf16>
+    }
+    func.func @keys(%c: tensor<2x?x64xf8E4M3FN>, %scale: f32) -> tensor<2x?x64xf32> {
+      %k = kvq.dequantize %c, %scale : tensor<2x?x64xf8E4M3FN> to tensor<2x?x64xf32>
+      return %k : tensor<2x?x64xf32>
     }
     ```
   }];
