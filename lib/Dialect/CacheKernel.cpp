@@ -95,11 +95,12 @@ SmallVector<ScaleKind> kvq::getScaleKinds(const CacheKernelSpec &spec) {
 }
 
 OperandRange kvq::getOperands(CacheOpInterface op, ArgumentRole role) {
-  ArrayRef<ArgumentRole> roles = getInfo(op.getKind()).roles;
-  const auto *found = llvm::find(roles, role);
-  if (found == roles.end())
+  // An op that has not been verified may be of a kind that is another op's.
+  const CacheOpInfo &info = getInfo(op.getKind());
+  const auto *found = llvm::find(info.roles, role);
+  if (found == info.roles.end() || info.opName != op->getName().getStringRef())
     return OperandRange(op->operand_end(), op->operand_end());
-  return op.getOperandGroup(found - roles.begin());
+  return op.getOperandGroup(found - info.roles.begin());
 }
 
 //===----------------------------------------------------------------------===//
