@@ -26,10 +26,9 @@ if(KVQ_SANITIZE)
   target_link_options(kvq_options INTERFACE "-fsanitize=${KVQ_SANITIZE}" -fno-sanitize=vptr)
 
   # Only kvq is instrumented, LLVM's shared libraries are not. LLVM's headers poison the unused part of their allocators' slabs when compiled with
-  # AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off. LLVM's libraries
-  # give the thread that first opens an output a signal stack of their own, which AddressSanitizer would take for its own and unmap: so it has none.
-  # Every program has these options as its defaults,
-  # and the tests have them in their environment. A finding aborts, which no test takes for a refusal with exit status 1.
+  # AddressSanitizer, which code inside the libraries never unpoisons: so user poisoning is off. LLVM's libraries give the thread that first opens an
+  # output a signal stack of their own, which AddressSanitizer would take for its own and unmap: so it has none. Every program has these options as
+  # its defaults, and the tests have them in their environment. A finding aborts, which no test takes for a refusal with exit status 1.
   set(KVQ_ASAN_OPTIONS "allow_user_poisoning=0:use_sigaltstack=0:detect_container_overflow=0:detect_leaks=1:strict_string_checks=1:abort_on_error=1")
   set(KVQ_UBSAN_OPTIONS "print_stacktrace=1:halt_on_error=1:abort_on_error=1")
   file(CONFIGURE OUTPUT "${PROJECT_BINARY_DIR}/sanitizer_options.c" @ONLY CONTENT [[
