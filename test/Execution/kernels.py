@@ -1,6 +1,7 @@
 """Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them."""
 
 import ctypes
+import json
 import os
 import subprocess
 
@@ -57,6 +58,50 @@ def build(build_dir, folder, text, pipeline, emulated):
     if emulated:
         library.kvq_bind_isa(ctypes.c_void_p(reference_library(build_dir).kvq_isa_table()))
     return library
+
+
+def build_described(build_dir, kvqc, folder, text, chip, options, fnuz=False):
+    """The shared object of a module's kernels as `chip` runs them, and the manifest that describes them; `options` are 'name=value'."""
+    on_host = BACKENDS[chip] == "host"
+    stands_in = fnuz and on_host
+    pass_options = " ".join([f"chip={chip}", *options, *(["fnuz=true"] if stands_in else [])])
+    library = build(build_dir, folder, text, f"kvq-to-{BACKENDS[chip]}={pass_options}", not on_host)
+    command = [kvqc, "compile", folder / "kernels.mlir", "-o", folder / "out", "--target", chip, *(f"--{option}" for option in options)]
+    done = subprocess.run(command + (["--fnuz"] if stands_in else []), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return library, json.loads((folder / "out" / "manifest.json").read_text())
+
+
+def size_of(expression, values):
+    """A grid's entry of a manifest for values of arguments."""
+    if isinstance(expression, int):
+        return expression
+    if isinstance(expression, str):
+        return values[expression]
+    [(kind, operands)] = expression.items()
+    a, b = (size_of(operand, values) for operand in operands)
+    return -(-a // b) if kind == "ceil_div" else {"mul": a * b, "min": min(a, b), "max": max(a, b)}[kind]
+
+
+def run_described(library, kernel, emulated, values, extra_blocks=0):
+    """Runs a kernel as its entry in a manifest says, with arguments by name (arrays and numbers), those of the entry and no others."""
+    assert {argument["name"] for argument in kernel["args"]} == set(values)
+    arguments = []
+    for argument in kernel["args"]:
+        value = values[argument["name"]]
+        if argument["type"] == "ptr":
+            address = 0 if value is None else value.ctypes.data
+            assert address % argument["align"] == 0, argument
+            arguments.append(ctypes.c_void_p(address))
+        else:
+            assert value % argument.get("divisible", 1) == 0, argument
+            arguments.append(ctypes.c_int64(value))
+    if emulated:
+        assert kernel["grid"][1:] == [1, 1]
+        arguments.append(ctypes.c_int64(size_of(kernel["grid"][0], values) + extra_blocks))
+    function = getattr(library, kernel["symbol"])
+    function.restype = None
+    function(*arguments)
 
 
 class Kernels:

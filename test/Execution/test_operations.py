@@ -1,15 +1,11 @@
 """Every operation on every layout, on the host and as each sort of chip, against numpy and ml_dtypes; arguments and grids are the manifest's."""
 
-import ctypes
-import json
-import subprocess
-
 import ml_dtypes
 import numpy as np
 import pytest
 from chips import BACKENDS, is_fnuz, representatives
 from formulas import FORMATS, SOURCES, differences, load, store
-from kernels import build, cache_format, sample
+from kernels import build_described, cache_format, run_described, sample
 from layouts import LAYOUTS, Places
 
 CHIPS = sample(representatives(), 4)
@@ -36,17 +32,6 @@ GEOMETRIES = {
 CASES = [(layout, index) for layout in GEOMETRIES for index in range(2)]
 
 
-def size_of(expression, values):
-    """A grid's entry of a manifest for values of arguments."""
-    if isinstance(expression, int):
-        return expression
-    if isinstance(expression, str):
-        return values[expression]
-    [(kind, operands)] = expression.items()
-    a, b = (size_of(operand, values) for operand in operands)
-    return -(-a // b) if kind == "ceil_div" else {"mul": a * b, "min": min(a, b), "max": max(a, b)}[kind]
-
-
 def aligned(count, dtype):
     """Guard bytes at a multiple of 64 bytes, as an array."""
     whole = np.full(count * np.dtype(dtype).itemsize + 64, GUARD, np.uint8)
@@ -71,15 +56,9 @@ class Operations:
             f"kvq.attention @layer index 0 geometry <heads = {self.q_heads}, kv_heads = {self.heads}, head_size = {self.size}{ranks}> "
             f"source {source} cache {dtype} layout <{order}> checkpoint({raw})\n"
         )
-        on_host = BACKENDS[chip] == "host"
         constants = [f"{name}-scale-constant={constant}" for name, constant in CONSTANTS.items()]
         common = [f"ops={','.join(ops)}", f"block-size={self.rows}", *constants, *options]
-        pass_options = [f"chip={chip}", *common] + (["fnuz=true"] if fnuz and on_host else [])
-        self.library = build(build_dir, folder, text, f"kvq-to-{BACKENDS[chip]}={' '.join(pass_options)}", not on_host)
-        command = [kvqc, "compile", folder / "kernels.mlir", "-o", folder / "out", "--target", chip, *(f"--{option}" for option in common)]
-        done = subprocess.run(command + (["--fnuz"] if fnuz and on_host else []), capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        manifest = json.loads((folder / "out" / "manifest.json").read_text())
+        self.library, manifest = build_described(build_dir, kvqc, folder, text, chip, common, fnuz)
         self.kernels = {kernel["op"]: kernel for kernel in manifest["kernels"]}
         assert list(self.kernels) == list(ops)
 
@@ -115,23 +94,7 @@ class Operations:
     def run(self, op, extra_blocks=0, **values):
         """Runs a kernel with arguments by name, those of the manifest and no others."""
         kernel = self.kernels[op]
-        assert {argument["name"] for argument in kernel["args"]} == set(values)
-        arguments = []
-        for argument in kernel["args"]:
-            value = values[argument["name"]]
-            if argument["type"] == "ptr":
-                address = 0 if value is None else value.ctypes.data
-                assert address % argument["align"] == 0, argument
-                arguments.append(ctypes.c_void_p(address))
-            else:
-                assert value % argument.get("divisible", 1) == 0, argument
-                arguments.append(ctypes.c_int64(value))
-        if BACKENDS[self.chip] != "host":
-            assert kernel["grid"][1:] == [1, 1]
-            arguments.append(ctypes.c_int64(size_of(kernel["grid"][0], values) + extra_blocks))
-        function = getattr(self.library, kernel["symbol"])
-        function.restype = None
-        function(*arguments)
+        run_described(self.library, kernel, BACKENDS[self.chip] != "host", values, extra_blocks)
 
 
 def random_bits(random, array):
