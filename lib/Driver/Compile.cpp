@@ -54,7 +54,7 @@ llvm::Expected<Plan> Plan::make(const CompileOptions &options, const DialectRegi
     return loaded.takeError();
   ModuleOp module = **loaded;
   llvm::Expected<std::vector<Target>> targets =
-      chooseTargets(module, options.targets, options.fnuz);
+      chooseTargets(module, options.targets, options.kernels.fnuz);
   if (!targets)
     return targets.takeError();
   for (Operation &op : *module.getBody())
@@ -126,7 +126,7 @@ static Manifest makeManifest(const Plan &plan, const CompileOptions &options,
   manifest.format = plan.origin.format;
   manifest.modelType = plan.origin.modelType;
   manifest.sha256 = plan.origin.sha256;
-  manifest.tensorParallelSize = options.tensorParallelSize;
+  manifest.tensorParallelSize = options.kernels.tensorParallelSize;
   TextList notes;
   for (const std::string &note : plan.origin.notes)
     notes.add("", note);

@@ -21,22 +21,11 @@
 using namespace mlir;
 using namespace kvq;
 
-static void setOptions(KernelOptions &kernel, const CompileOptions &options, const Target &target) {
-  kernel.chip = target.chip->name.str();
-  kernel.fnuz = target.fnuz && !target.chip->fnuz;
-  for (CacheOpKind kind : options.ops)
-    kernel.ops.push_back(stringify(kind).str());
-  kernel.layout = options.layout;
-  kernel.blockSize = options.blockSize;
-  kernel.align = options.align;
-  kernel.tensorParallelSize = options.tensorParallelSize;
-  kernel.bounds = options.bounds;
-  kernel.slotType = options.slotType;
-  kernel.paddingSlot = options.paddingSlot;
-  kernel.qScaleConstant = options.qScaleConstant;
-  kernel.kScaleConstant = options.kScaleConstant;
-  kernel.vScaleConstant = options.vScaleConstant;
-  kernel.scales = options.scales;
+/// The options of the passes for one of the targets.
+static KernelOptions optionsFor(const Target &target, KernelOptions options) {
+  options.chip = target.chip->name.str();
+  options.fnuz = target.fnuz && !target.chip->fnuz;
+  return options;
 }
 
 /// A path as the text of a pipeline takes it: in quotes where it has a character
@@ -60,10 +49,9 @@ void kvq::buildTargetPipeline(OpPassManager &manager, const CompileOptions &opti
     load.calculateKVScales = options.input.calculateKVScales;
     manager.addPass(createLoadScalesPass(load));
   }
-  KernelOptions kernel;
-  setOptions(kernel, options, target);
-  buildResolvePipeline(manager, kernel);
-  buildGeneratePipeline(manager, kernel);
+  KernelOptions kernels = optionsFor(target, options.kernels);
+  buildResolvePipeline(manager, kernels);
+  buildGeneratePipeline(manager, kernels);
   buildFoldPipeline(manager);
   buildLowerPipeline(manager, target.chip->backend, target.chip->name);
 }
@@ -75,9 +63,8 @@ class TargetCompiler {
 public:
   TargetCompiler(const CompileOptions &options, const Target &target, ModuleOp module,
                  DiagnosticCollector &diagnostics, Progress &progress)
-      : target(target), module(module), diagnostics(diagnostics), progress(progress) {
-    setOptions(kernelOptions, options, target);
-  }
+      : target(target), module(module), diagnostics(diagnostics), progress(progress),
+        kernelOptions(optionsFor(target, options.kernels)) {}
 
   llvm::Error compile();
 

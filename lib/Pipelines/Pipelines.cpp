@@ -21,27 +21,11 @@ using namespace mlir;
 using namespace kvq;
 
 void kvq::buildResolvePipeline(OpPassManager &manager, const KernelOptions &options) {
-  ResolveScalesPassOptions resolve;
-  resolve.chip = options.chip;
-  resolve.fnuz = options.fnuz;
-  manager.addPass(createResolveScalesPass(resolve));
+  manager.addPass(createResolveScalesPass(options));
 }
 
 void kvq::buildGeneratePipeline(OpPassManager &manager, const KernelOptions &options) {
-  GenerateKernelsPassOptions generate;
-  generate.ops.assign(options.ops.begin(), options.ops.end());
-  generate.layout = options.layout;
-  generate.blockSize = options.blockSize;
-  generate.align = options.align;
-  generate.tensorParallelSize = options.tensorParallelSize;
-  generate.bounds = options.bounds;
-  generate.slotType = options.slotType;
-  generate.paddingSlot = options.paddingSlot;
-  generate.qScaleConstant = options.qScaleConstant;
-  generate.kScaleConstant = options.kScaleConstant;
-  generate.vScaleConstant = options.vScaleConstant;
-  generate.scales = options.scales;
-  manager.addPass(createGenerateKernelsPass(generate));
+  manager.addPass(createGenerateKernelsPass(options));
 }
 
 void kvq::buildFoldPipeline(OpPassManager &manager) { manager.addPass(createFoldScalesPass()); }

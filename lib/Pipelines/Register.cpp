@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "PipelineOptions.h"
 #include "RegisterTensors.h"
 #include "kvq/Dialect/Kvq.h"
 #include "kvq/Passes.h"
@@ -69,8 +70,9 @@ void kvq::registerDialects(DialectRegistry &registry) {
 /// A whole pipeline of one backend, from unresolved layers or from whatever a
 /// hand-written module starts with.
 static void registerPipeline(StringRef name, StringRef description, Backend backend) {
-  PassPipelineRegistration<KernelOptions>(
-      name, description, [backend](OpPassManager &manager, const KernelOptions &options) {
+  PassPipelineRegistration<PipelineOptions>(
+      name, description, [backend](OpPassManager &manager, const PipelineOptions &text) {
+        KernelOptions options = text.get();
         buildResolvePipeline(manager, options);
         buildGeneratePipeline(manager, options);
         buildFoldPipeline(manager);

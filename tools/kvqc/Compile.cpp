@@ -7,10 +7,9 @@
 
 #include "kvq/Driver/Compile.h"
 #include "Commands.h"
-#include "Options.h"
+#include "KernelArguments.h"
 #include "kvq/Support/OutputDirectory.h"
 #include "llvm/ADT/StringExtras.h"
-#include <cmath>
 #include <limits>
 
 using namespace kvq;
@@ -39,44 +38,39 @@ static cl::list<std::string> targets("target",
 static cl::list<std::string>
     ops("ops", cl::desc("The operations to make kernels for (default: store,load)"),
         cl::value_desc("op,..."), cl::CommaSeparated, cl::sub(command), cl::cat(category));
-static cl::opt<std::string> layout("layout", cl::desc("The order inside a cache block"),
-                                   cl::value_desc("layout"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string> blockSize("block-size", cl::desc("Rows of a block (default: 16)"),
-                                      cl::value_desc("rows"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string>
-    scales("scales", cl::desc("fold: constants in the kernels; argument: pointers (default: fold)"),
-           cl::value_desc("mode"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string> tensorParallelSize("tensor-parallel-size",
-                                               cl::desc("Ranks that share the heads (default: 1)"),
-                                               cl::value_desc("ranks"), cl::sub(command),
-                                               cl::cat(category));
-static cl::opt<std::string>
-    bounds("bounds",
-           cl::desc("Slots beyond the cache: check skips them, count also counts them, off trusts "
-                    "the caller (default: check)"),
-           cl::value_desc("mode"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string>
-    align("align", cl::desc("Bytes that pointers and strides are multiples of (default: 16)"),
-          cl::value_desc("bytes"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string> slotType("slot-type",
-                                     cl::desc("The integers of slot_mapping (default: i64)"),
-                                     cl::value_desc("type"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string> paddingSlot("padding-slot",
-                                        cl::desc("A slot that is skipped, as negative ones are"),
-                                        cl::value_desc("slot"), cl::sub(command),
-                                        cl::cat(category));
-static cl::opt<std::string>
-    qScaleConstant("q-scale-constant",
-                   cl::desc("What compute_scales divides maxima of q by (default: 200)"),
-                   cl::value_desc("number"), cl::sub(command), cl::cat(category));
-static cl::opt<std::string> kScaleConstant("k-scale-constant",
-                                           cl::desc("The same of k (default: 200)"),
-                                           cl::value_desc("number"), cl::sub(command),
-                                           cl::cat(category));
-static cl::opt<std::string> vScaleConstant("v-scale-constant",
-                                           cl::desc("The same of v (default: 100)"),
-                                           cl::value_desc("number"), cl::sub(command),
-                                           cl::cat(category));
+/// The largest number that makes sense for a size that is not otherwise bounded.
+static constexpr int64_t largest = 1 << 20;
+static constexpr int64_t lastSlot = std::numeric_limits<int64_t>::max();
+
+static KernelArguments kernels(command, category);
+static KernelArgument layout(kernels, "layout", &KernelOptions::layout, parseWord<LayoutKind>,
+                             "layout", "The order inside a cache block");
+static KernelArgument
+    bounds(kernels, "bounds", &KernelOptions::bounds, parseWord<Bounds>, "mode",
+           "Slots beyond the cache: check skips them, count also counts them, off trusts the "
+           "caller (default: check)");
+static KernelArgument scales(kernels, "scales", &KernelOptions::scales, parseWord<ScalesMode>,
+                             "mode",
+                             "fold: constants in the kernels; argument: pointers (default: fold)");
+static KernelArgument blockSize(kernels, "block-size", &KernelOptions::blockSize,
+                                number(1, largest), "rows", "Rows of a block (default: 16)");
+static KernelArgument slotType(kernels, "slot-type", &KernelOptions::slotType, parseWord<SlotType>,
+                               "type", "The integers of slot_mapping (default: i64)");
+static KernelArgument paddingSlot(kernels, "padding-slot", &KernelOptions::paddingSlot,
+                                  number(0, lastSlot), "slot",
+                                  "A slot that is skipped, as negative ones are");
+static KernelArgument qScaleConstant(kernels, "q-scale-constant", &KernelOptions::qScaleConstant,
+                                     parseConstant, "number",
+                                     "What compute_scales divides maxima of q by (default: 200)");
+static KernelArgument kScaleConstant(kernels, "k-scale-constant", &KernelOptions::kScaleConstant,
+                                     parseConstant, "number", "The same of k (default: 200)");
+static KernelArgument vScaleConstant(kernels, "v-scale-constant", &KernelOptions::vScaleConstant,
+                                     parseConstant, "number", "The same of v (default: 100)");
+static KernelArgument align(kernels, "align", &KernelOptions::align, parseAlign, "bytes",
+                            "Bytes that pointers and strides are multiples of (default: 16)");
+static KernelArgument tensorParallelSize(kernels, "tensor-parallel-size",
+                                         &KernelOptions::tensorParallelSize, number(1, largest),
+                                         "ranks", "Ranks that share the heads (default: 1)");
 static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
                           cl::cat(category));
 static cl::opt<std::string> jobs("j", cl::desc("Targets at a time (default: all cores)"),
@@ -88,46 +82,15 @@ static cl::opt<bool>
                            "without -o that is all"),
                   cl::sub(command), cl::cat(category));
 
-/// The largest number that makes sense for a size that is not otherwise bounded.
-static constexpr int64_t largest = 1 << 20;
-
-/// Sets `value` if the option was given, from its word or number.
-template <typename Enum> static llvm::Error read(const cl::opt<std::string> &option, Enum &value) {
-  if (!option.getNumOccurrences())
-    return llvm::Error::success();
-  return parseWord<Enum>(option.ArgStr, option).moveInto(value);
-}
-
-static llvm::Error readNumber(const cl::opt<std::string> &option, int64_t most, int64_t &value,
-                              int64_t least = 1) {
-  if (!option.getNumOccurrences())
-    return llvm::Error::success();
-  std::string name = (option.ArgStr.size() == 1 ? "-" : "--") + option.ArgStr.str();
-  return parseNumber(name, option, least, most).moveInto(value);
-}
-
-/// A divisor as a float32 holds it.
-static llvm::Error readConstant(const cl::opt<std::string> &option, double &value) {
-  if (!option.getNumOccurrences())
-    return llvm::Error::success();
-  bool isNumber = llvm::to_float(option, value);
-  float narrow = isNumber ? float(value) : 0.0f;
-  if (narrow > 0 && std::isfinite(narrow))
-    return llvm::Error::success();
-  return llvm::createStringError("expected '--" + option.ArgStr +
-                                 "' to be a positive float32 number, but got " + quoteName(option));
-}
-
-static llvm::Error readOps(std::vector<CacheOpKind> &kinds) {
+static llvm::Error readOps(llvm::SmallVectorImpl<std::string> &words) {
   if (!ops.getNumOccurrences())
     return llvm::Error::success();
-  kinds.clear();
+  words.clear();
   for (const std::string &word : ops) {
-    llvm::Expected<CacheOpKind> kind = parseWord<CacheOpKind>("ops", word);
-    if (!kind)
-      return kind.takeError();
-    if (!llvm::is_contained(kinds, *kind))
-      kinds.push_back(*kind);
+    if (llvm::Error error = parseWord<CacheOpKind>("ops", word).takeError())
+      return error;
+    if (!llvm::is_contained(words, word))
+      words.push_back(word);
   }
   return llvm::Error::success();
 }
@@ -137,42 +100,20 @@ static llvm::Expected<CompileOptions> readOptions() {
   if (llvm::Error error = input.get().moveInto(options.input))
     return error;
   options.targets = targets;
-  options.fnuz = fnuz;
-  int64_t numJobs = 0;
+  options.kernels.fnuz = fnuz;
   // The first option that is wrong is the one to speak of.
-  if (llvm::Error error = readOps(options.ops))
+  if (llvm::Error error = readOps(options.kernels.ops))
     return error;
-  if (llvm::Error error = read(layout, options.layout))
+  if (llvm::Error error = kernels.read(options.kernels))
     return error;
-  if (llvm::Error error = read(bounds, options.bounds))
-    return error;
-  if (llvm::Error error = read(scales, options.scales))
-    return error;
-  if (llvm::Error error = readNumber(blockSize, largest, options.blockSize))
-    return error;
-  if (llvm::Error error = read(slotType, options.slotType))
-    return error;
-  constexpr int64_t lastSlot = std::numeric_limits<int64_t>::max();
-  if (llvm::Error error = readNumber(paddingSlot, lastSlot, options.paddingSlot, 0))
-    return error;
-  if (llvm::Error error = readConstant(qScaleConstant, options.qScaleConstant))
-    return error;
-  if (llvm::Error error = readConstant(kScaleConstant, options.kScaleConstant))
-    return error;
-  if (llvm::Error error = readConstant(vScaleConstant, options.vScaleConstant))
-    return error;
-  if (llvm::Error error = readNumber(align, 32, options.align))
-    return error;
-  if (!llvm::isPowerOf2_64(options.align))
-    return llvm::createStringError("expected '--align' to be 1, 2, 4, 8, 16 or 32, but got " +
-                                   quoteName(align));
-  if (llvm::Error error = readNumber(tensorParallelSize, largest, options.tensorParallelSize))
-    return error;
-  if (llvm::Error error = readNumber(jobs, 1024, numJobs))
-    return error;
-  if (tensorParallelSize.getNumOccurrences())
-    options.input.tensorParallelSize = options.tensorParallelSize;
-  options.jobs = unsigned(numJobs);
+  if (tensorParallelSize.isGiven())
+    options.input.tensorParallelSize = options.kernels.tensorParallelSize;
+  if (jobs.getNumOccurrences()) {
+    llvm::Expected<int64_t> number = parseNumber("-j", jobs, 1, 1024);
+    if (!number)
+      return number.takeError();
+    options.jobs = unsigned(*number);
+  }
   return options;
 }
 

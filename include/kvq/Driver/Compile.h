@@ -10,28 +10,23 @@
 
 #include "kvq/Driver/Input.h"
 #include "kvq/Driver/Progress.h"
+#include "kvq/Pipelines/Pipelines.h"
 
 namespace kvq {
 
 /// Name and version of this compiler, as in 'kvq 0.1.0'.
 llvm::StringRef getProducer();
 
-/// What kernels are asked for; the defaults are those of the passes.
+/// What kernels are asked for.
 struct CompileOptions {
+  CompileOptions() { kernels.ops = {"store", "load"}; }
+
   InputOptions input;
   /// Chips' names; none for the module's own target, or the host.
   std::vector<std::string> targets;
-  bool fnuz = false;
-  std::vector<CacheOpKind> ops = {CacheOpKind::Store, CacheOpKind::Load};
-  LayoutKind layout = LayoutKind::NHD;
-  int64_t blockSize = 16, align = 16, tensorParallelSize = 1;
-  Bounds bounds = Bounds::Check;
-  SlotType slotType = SlotType::I64;
-  /// A slot that is skipped; negative ones are in any case.
-  int64_t paddingSlot = -1;
-  /// What compute_scales divides maxima of q, k and v by.
-  double qScaleConstant = 200, kScaleConstant = 200, vScaleConstant = 100;
-  ScalesMode scales = ScalesMode::Fold;
+  /// The options of the passes. `chip` is each target's in turn, `fnuz` is for
+  /// the host among them.
+  KernelOptions kernels;
   /// Targets compiled at a time; 0 for as many as there are cores.
   unsigned jobs = 0;
 };

@@ -8,8 +8,7 @@
 #ifndef KVQ_PIPELINES_PIPELINES_H
 #define KVQ_PIPELINES_PIPELINES_H
 
-#include "kvq/Support/NameOptions.h"
-#include "mlir/Pass/PassOptions.h"
+#include "kvq/Passes.h"
 
 namespace mlir {
 class DialectRegistry;
@@ -18,43 +17,9 @@ class OpPassManager;
 
 namespace kvq {
 
-/// What the kernels of a pipeline are made for; the options of the passes
+/// What the kernels of a pipeline are made for: the options of the passes
 /// `kvq-resolve-scales` and `kvq-generate-kernels`, with their defaults.
-struct KernelOptions : mlir::PassPipelineOptions<KernelOptions> {
-  Option<std::string> chip{*this, "chip",
-                           llvm::cl::desc("The chip to compile for; the module's own if empty")};
-  ListOption<std::string> ops{*this, "ops", llvm::cl::desc("The operations to make kernels for")};
-  Option<LayoutKind> layout{*this, "layout", llvm::cl::desc("The order inside a cache block"),
-                            llvm::cl::init(LayoutKind::NHD), nameValues<LayoutKind>()};
-  Option<int64_t> blockSize{*this, "block-size", llvm::cl::desc("Rows of a cache block"),
-                            llvm::cl::init(16)};
-  Option<int64_t> align{*this, "align",
-                        llvm::cl::desc("Bytes that pointers and strides are multiples of"),
-                        llvm::cl::init(16)};
-  Option<int64_t> tensorParallelSize{*this, "tensor-parallel-size",
-                                     llvm::cl::desc("Ranks that share the heads"),
-                                     llvm::cl::init(1)};
-  Option<Bounds> bounds{*this, "bounds", llvm::cl::desc("What happens to slots beyond the cache"),
-                        llvm::cl::init(Bounds::Check), nameValues<Bounds>()};
-  Option<SlotType> slotType{*this, "slot-type", llvm::cl::desc("The integers of slot_mapping"),
-                            llvm::cl::init(SlotType::I64), nameValues<SlotType>()};
-  Option<int64_t> paddingSlot{*this, "padding-slot",
-                              llvm::cl::desc("A slot that is skipped, as the negative ones are"),
-                              llvm::cl::init(-1)};
-  Option<double> qScaleConstant{*this, "q-scale-constant",
-                                llvm::cl::desc("What compute_scales divides q by"),
-                                llvm::cl::init(200.0)};
-  Option<double> kScaleConstant{*this, "k-scale-constant",
-                                llvm::cl::desc("What compute_scales divides k by"),
-                                llvm::cl::init(200.0)};
-  Option<double> vScaleConstant{*this, "v-scale-constant",
-                                llvm::cl::desc("What compute_scales divides v by"),
-                                llvm::cl::init(100.0)};
-  Option<ScalesMode> scales{*this, "scales", llvm::cl::desc("Whether scales become constants"),
-                            llvm::cl::init(ScalesMode::Fold), nameValues<ScalesMode>()};
-  Option<bool> fnuz{*this, "fnuz", llvm::cl::desc("Use the fnuz formats on the host"),
-                    llvm::cl::init(false)};
-};
+struct KernelOptions : ResolveScalesPassOptions, GenerateKernelsPassOptions {};
 
 /// The parts that the three pipelines share: resolved layers, kernels, folded
 /// scales. `chip` and `fnuz` take effect unless the module has been resolved.

@@ -1,0 +1,81 @@
+//===- KernelArguments.h - Options that are those of passes -----*- C++ -*-===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
+#define KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
+
+#include "Options.h"
+#include "kvq/Pipelines/Pipelines.h"
+#include <functional>
+
+namespace kvq {
+
+class KernelArgument;
+
+/// The options of a subcommand that set a member of KernelOptions, in the order
+/// in which they are declared.
+class KernelArguments {
+public:
+  KernelArguments(llvm::cl::SubCommand &command, llvm::cl::OptionCategory &category)
+      : command(command), category(category) {}
+
+  /// Sets the members whose options were given; the first that is wrong is the
+  /// error.
+  llvm::Error read(KernelOptions &options) const;
+
+private:
+  friend KernelArgument;
+
+  llvm::cl::SubCommand &command;
+  llvm::cl::OptionCategory &category;
+  std::vector<const KernelArgument *> all;
+};
+
+/// One of them, declared beside the others with static storage:
+///
+///   static KernelArgument layout(kernels, "layout", &KernelOptions::layout,
+///                                parseWord<LayoutKind>, "layout", "The order inside a block");
+class KernelArgument {
+public:
+  /// `parse` makes the member's value of the option's name, without dashes, and
+  /// its text; `value` and `help` are for --help.
+  template <typename Value, typename Part, typename Parse>
+  KernelArgument(KernelArguments &arguments, llvm::StringRef name, Value Part::*member, Parse parse,
+                 llvm::StringRef value, llvm::StringRef help)
+      : option(name, llvm::cl::desc(help), llvm::cl::value_desc(value),
+               llvm::cl::sub(arguments.command), llvm::cl::cat(arguments.category)),
+        set([member, parse](llvm::StringRef name, llvm::StringRef text, KernelOptions &options) {
+          return llvm::Expected<Value>(parse(name, text)).moveInto(options.*member);
+        }) {
+    arguments.all.push_back(this);
+  }
+
+  bool isGiven() const { return option.getNumOccurrences() != 0; }
+
+private:
+  friend KernelArguments;
+
+  llvm::cl::opt<std::string> option;
+  std::function<llvm::Error(llvm::StringRef, llvm::StringRef, KernelOptions &)> set;
+};
+
+/// Parses numbers from `least` to `most`.
+inline auto number(int64_t least, int64_t most) {
+  return [least, most](llvm::StringRef name, llvm::StringRef text) {
+    return parseNumber(("--" + name).str(), text, least, most);
+  };
+}
+
+/// Parses a divisor as a float32 holds it.
+llvm::Expected<double> parseConstant(llvm::StringRef name, llvm::StringRef text);
+
+/// Parses a number of bytes that addresses can be multiples of.
+llvm::Expected<int64_t> parseAlign(llvm::StringRef name, llvm::StringRef text);
+
+} // namespace kvq
+
+#endif // KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
