@@ -96,6 +96,9 @@ llvm::Error Input::applyOptions(ModuleOp module) const {
     if (options.calculateKVScales && !layer.getCalculateKvScales())
       return layerError(layer, "expected '--calculate-kv-scales' to agree with the module, whose "
                                "layer has no 'calculate_kv_scales'");
+    if (LayoutAttr order = layer.getLayoutAttr();
+        options.layout && order && order.getKind() != options.layout)
+      return contradicts(layer, "layout", stringify(*options.layout), order.getText());
     if (!options.sourceType)
       continue;
     Type wanted = getType(module.getContext(), *options.sourceType);

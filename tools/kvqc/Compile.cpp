@@ -106,6 +106,8 @@ static llvm::Expected<CompileOptions> readOptions() {
     return error;
   if (llvm::Error error = kernels.read(options.kernels))
     return error;
+  if (layout.isGiven())
+    options.input.layout = options.kernels.layout;
   if (tensorParallelSize.isGiven())
     options.input.tensorParallelSize = options.kernels.tensorParallelSize;
   if (jobs.getNumOccurrences()) {

@@ -25,6 +25,8 @@ struct InputOptions {
   std::string configFile;
   std::optional<KVCacheDtype> dtype;
   std::optional<SourceType> sourceType;
+  /// The layout that the user named; only held to a module's own.
+  std::optional<LayoutKind> layout;
   /// Whether the user asked for it; there is no way to ask for the opposite.
   bool calculateKVScales = false;
   std::optional<int64_t> tensorParallelSize;
