@@ -7,7 +7,7 @@ get_property(kvq_libraries GLOBAL PROPERTY KVQ_LIBRARIES)
 get_property(kvq_tools GLOBAL PROPERTY KVQ_TOOLS)
 
 # Runtime needs no LLVM; all else is Compiler. What both share is in a set of its own, so that either can be found alone.
-set(kvq_runtime_libraries kvqArtefact kvqRuntime)
+set(kvq_runtime_libraries kvqJson kvqArtefact kvqRuntime)
 install(TARGETS kvq_options EXPORT kvqCommonTargets)
 foreach(library IN LISTS kvq_libraries)
   set(component Compiler)

@@ -75,7 +75,7 @@ static std::string describeValue(const JsonValue &value) {
   case JsonValue::Kind::String:
     return "the string " + quoteName(value.string);
   default:
-    return value.describe().str();
+    return std::string(value.describe());
   }
 }
 

@@ -23,9 +23,9 @@ static std::string algorithmOf(const JsonValue *scheme) {
 std::optional<FormatFacts> kvq::recogniseModelOpt(const FormatInput &input) {
   const JsonValue *quantization = input.config.quantization();
   const JsonValue *producer = quantization ? quantization->find("producer") : nullptr;
-  bool isModelOpt =
-      quantization && (quantization->findString("quant_method").starts_with("modelopt") ||
-                       (producer && producer->findString("name") == "modelopt"));
+  bool isModelOpt = quantization &&
+                    (StringRef(quantization->findString("quant_method")).starts_with("modelopt") ||
+                     (producer && producer->findString("name") == "modelopt"));
   if (!isModelOpt && !input.hfQuantConfig)
     return std::nullopt;
   FormatFacts facts;

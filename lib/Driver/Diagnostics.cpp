@@ -19,7 +19,7 @@ static std::string describePlace(Location location) {
     auto file = dyn_cast<FileLineColLoc>(part);
     if (!file)
       return WalkResult::advance();
-    place = escapeText(file.getFilename());
+    place = escapeText(file.getFilename().getValue());
     if (file.getLine())
       place += ":" + std::to_string(file.getLine()) + ":" + std::to_string(file.getColumn());
     return WalkResult::interrupt();

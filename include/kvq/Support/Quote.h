@@ -5,26 +5,20 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// A file may name a tensor anything. Messages stay one readable line.
+// kvq/Json/Quote.h and what needs LLVM.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef KVQ_SUPPORT_QUOTE_H
 #define KVQ_SUPPORT_QUOTE_H
 
+#include "kvq/Json/Quote.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <string>
 
 namespace kvq {
-
-/// `text` on one line: control characters as '\xNN', and bytes that are no UTF-8
-/// too, so that what goes into a JSON manifest is text.
-std::string escapeText(llvm::StringRef text);
-
-/// `name` in single quotes, control characters as '\xNN', and the middle left
-/// out where it is longer than 200 bytes.
-std::string quoteName(llvm::StringRef name);
 
 /// Names for a note, quoted and separated by commas: all of them up to `limit`,
 /// else the first ones and how many more there are.

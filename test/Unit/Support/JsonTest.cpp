@@ -1,4 +1,4 @@
-//===- JsonTest.cpp - Strict JSON -----------------------------------------===//
+//===- JsonTest.cpp - JSON with LLVM's errors -----------------------------===//
 //
 // Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
@@ -7,96 +7,20 @@
 
 #include "kvq/Support/Json.h"
 #include "kvq/Support/Quote.h"
-#include <cmath>
 #include <gtest/gtest.h>
 
 using namespace kvq;
 
-static std::string errorOf(llvm::StringRef text, const JsonOptions &options = {}) {
-  llvm::Expected<JsonValue> value = parseJson(text, options);
-  return value ? "" : llvm::toString(value.takeError());
+TEST(Json, FailuresBecomeErrors) {
+  llvm::Expected<JsonValue> good = parseJson("[1]");
+  ASSERT_TRUE(bool(good));
+  EXPECT_EQ(good->elements.size(), 1u);
+  llvm::Expected<JsonValue> bad = parseJson("{\"a\": 1, \"a\": 2}");
+  ASSERT_FALSE(bool(bad));
+  EXPECT_EQ(llvm::toString(bad.takeError()), parseJsonText("{\"a\": 1, \"a\": 2}").error());
 }
 
-TEST(Json, KeepsHowNumbersWereWritten) {
-  JsonValue value = llvm::cantFail(parseJson("[7, 7.0, -0, -7, 18446744073709551615, 1e3]"));
-  ASSERT_EQ(value.elements.size(), 6u);
-  EXPECT_EQ(value.elements[0].number.natural, 7u);
-  EXPECT_FALSE(value.elements[1].number.natural);
-  EXPECT_FALSE(value.elements[2].number.natural);
-  EXPECT_EQ(value.elements[3].number.value, -7.0);
-  EXPECT_EQ(value.elements[4].number.natural, 18446744073709551615u);
-  EXPECT_EQ(value.elements[5].number.value, 1000.0);
-}
-
-TEST(Json, KeepsTheOrderOfMembers) {
-  JsonValue value = llvm::cantFail(parseJson(R"({"b": null, "a": {"c": "x"}})"));
-  EXPECT_EQ(value.members[0].first, "b");
-  EXPECT_TRUE(value.find("b")->isNull());
-  EXPECT_EQ(value.findValue("b"), nullptr);
-  EXPECT_EQ(value.find("a")->findString("c"), "x");
-  EXPECT_EQ(value.find("d"), nullptr);
-}
-
-TEST(Json, RefusesWhatIsNotRfc8259) {
-  for (const char *text : {"",
-                           " ",
-                           "{",
-                           "[1,]",
-                           "{,}",
-                           "{\"a\":1,}",
-                           "// x\n1",
-                           "'a'",
-                           "01",
-                           "+1",
-                           "1.",
-                           ".5",
-                           "NaN",
-                           "Infinity",
-                           "\"\\ud800\"",
-                           "\"\t\"",
-                           "1 2",
-                           "\"\xff\"",
-                           "\xef\xbb\xbf{}",
-                           "1e999",
-                           "tru"})
-    EXPECT_NE(errorOf(text).find("malformed JSON"), std::string::npos) << text;
-  EXPECT_NE(errorOf(llvm::StringRef("{}\0", 3)).find("NUL"), std::string::npos);
-}
-
-TEST(Json, RefusesDuplicateKeysAtAnyDepth) {
-  EXPECT_NE(errorOf(R"({"a":[{"b":1,"b":2}]})").find("duplicate key 'b' at byte"),
-            std::string::npos);
-  EXPECT_EQ(errorOf(R"({"a":{"a":1},"b":{"a":1}})"), "");
-}
-
-TEST(Json, BoundsTheDepth) {
-  EXPECT_EQ(errorOf(std::string(64, '[') + std::string(64, ']')), "");
-  EXPECT_NE(errorOf(std::string(65, '[') + std::string(65, ']')).find("deeper than 64"),
-            std::string::npos);
-  EXPECT_NE(errorOf(std::string(200000, '[')).find("deeper than 64"), std::string::npos);
-}
-
-TEST(Json, ReadsPythonsLiteralsWhereAllowed) {
-  JsonOptions options;
-  options.allowNonFinite = true;
-  JsonValue value = llvm::cantFail(
-      parseJson(R"([NaN, Infinity, -Infinity, "NaN", 0.5, {"Infinity": -0.5}])", options));
-  EXPECT_TRUE(std::isnan(value.elements[0].number.value));
-  EXPECT_EQ(value.elements[1].number.value, INFINITY);
-  EXPECT_EQ(value.elements[2].number.value, -INFINITY);
-  EXPECT_EQ(value.elements[3].string, "NaN");
-  EXPECT_EQ(value.elements[4].number.value, 0.5);
-  EXPECT_EQ(value.elements[5].find("Infinity")->number.value, -0.5);
-  EXPECT_TRUE(std::isnan(llvm::cantFail(parseJson("NaN", options)).number.value));
-  EXPECT_NE(errorOf("[NaNNaN]", options), "");
-  EXPECT_NE(errorOf("[-NaN]", options), "");
-}
-
-TEST(Quote, StaysOneReadableLine) {
-  EXPECT_EQ(quoteName("a.b"), "'a.b'");
-  EXPECT_EQ(quoteName("a\nb"), "'a\\x0ab'");
-  EXPECT_EQ(quoteName("\xff"), "'\\xff'");
-  EXPECT_EQ(quoteName("\xc3\xa9"), "'\xc3\xa9'");
-  EXPECT_LT(quoteName(std::string(1000000, 'x')).size(), 300u);
+TEST(Quote, ListsNames) {
   EXPECT_EQ(quoteNames({"a", "b", "c"}, 2), "'a', 'b' and 1 more");
+  EXPECT_EQ(quoteNames({"a", "b"}, 2), "'a', 'b'");
 }
