@@ -12,50 +12,6 @@
 using namespace kvq;
 using Json = nlohmann::ordered_json;
 
-LaunchSize LaunchSize::of(int64_t number) {
-  LaunchSize size;
-  size.number = number;
-  return size;
-}
-
-LaunchSize LaunchSize::of(const std::string &argument) {
-  LaunchSize size;
-  size.kind = Kind::Argument;
-  size.argument = argument;
-  return size;
-}
-
-LaunchSize LaunchSize::ceilDiv(LaunchSize dividend, LaunchSize divisor) {
-  LaunchSize size;
-  size.kind = Kind::CeilDiv;
-  size.operands = {std::move(dividend), std::move(divisor)};
-  return size;
-}
-
-LaunchSize LaunchSize::mul(LaunchSize a, LaunchSize b) {
-  LaunchSize size;
-  size.kind = Kind::Mul;
-  size.operands = {std::move(a), std::move(b)};
-  return size;
-}
-
-const char *kvq::launchSizeKey(LaunchSize::Kind kind) {
-  switch (kind) {
-  case LaunchSize::Kind::CeilDiv:
-    return "ceil_div";
-  case LaunchSize::Kind::Mul:
-    return "mul";
-  case LaunchSize::Kind::Min:
-    return "min";
-  case LaunchSize::Kind::Max:
-    return "max";
-  case LaunchSize::Kind::Number:
-  case LaunchSize::Kind::Argument:
-    break;
-  }
-  return "";
-}
-
 static Json sizeJson(const LaunchSize &size) {
   if (size.kind == LaunchSize::Kind::Number)
     return size.number;
@@ -137,10 +93,9 @@ static Json layerJson(const ManifestLayer &layer) {
   json["index"] = layer.index;
   for (const char *key : {"scales", "calculate_kv_scales", "kernels", "warnings", "notes"})
     json[key] = Json::object();
-  constexpr const char *scaleNames[] = {"q", "k", "v", "prob"};
   for (const ManifestLayerTarget &target : layer.targets) {
     for (size_t i = 0; i < target.scales.size(); ++i)
-      json["scales"][target.target][scaleNames[i]] = toJson(target.scales[i]);
+      json["scales"][target.target][kLayerScales[i]] = toJson(target.scales[i]);
     json["calculate_kv_scales"][target.target] = target.calculateKVScales;
     json["kernels"][target.target] = textsJson(target.kernels);
     json["warnings"][target.target] = target.warnings;
@@ -168,5 +123,8 @@ std::string kvq::toJsonText(const Manifest &manifest) {
   json["layers"] = Json::array();
   for (const ManifestLayer &layer : manifest.layers)
     json["layers"].push_back(layerJson(layer));
+  json["sha256"] = Json::object();
+  for (const ManifestHash &hash : manifest.hashes)
+    json["sha256"][hash.file] = hash.sha256;
   return toJsonText(json);
 }

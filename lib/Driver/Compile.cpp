@@ -8,10 +8,12 @@
 #include "kvq/Driver/Compile.h"
 #include "CompileTarget.h"
 #include "Layers.h"
+#include "kvq/Artefact/Hash.h"
 #include "kvq/Artefact/Header.h"
 #include "kvq/Driver/Diagnostics.h"
 #include "kvq/Pipelines/Pipelines.h"
 #include "kvq/Serialize/Serializer.h"
+#include "kvq/Support/Json.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/ThreadPool.h"
@@ -153,6 +155,19 @@ static Manifest makeManifest(const Plan &plan, const CompileOptions &options,
   return manifest;
 }
 
+/// The hashes of all files but the manifest, by name.
+static llvm::Error addHashes(llvm::ArrayRef<OutputFile> files, Manifest &manifest) {
+  for (const OutputFile &file : files) {
+    Result<std::string> hash = sha256Text(file.contents);
+    if (!hash)
+      return toError(hash.failure());
+    manifest.hashes.push_back({file.name, *hash});
+  }
+  llvm::sort(manifest.hashes,
+             [](const ManifestHash &a, const ManifestHash &b) { return a.file < b.file; });
+  return llvm::Error::success();
+}
+
 llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, StringRef folder,
                                            Progress &progress) {
   if (llvm::Error error = checkArtefactFolder(folder))
@@ -171,11 +186,13 @@ llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, String
   TextList warnings;
   Manifest manifest = makeManifest(*plan, options, *compiled, warnings);
   std::vector<OutputFile> files;
-  files.push_back({kManifestFile, toJsonText(manifest)});
   files.push_back({kHeaderFile, toHeaderText(manifest)});
   for (CompiledTarget &target : *compiled)
     for (OutputFile &file : target.files)
       files.push_back(std::move(file));
+  if (llvm::Error error = addHashes(files, manifest))
+    return error;
+  files.push_back({kManifestFile, toJsonText(manifest)});
   if (llvm::Error error = writeOutputDirectory(folder, artefactMark(), files))
     return error;
   return CompileReport{warnings.describe()};

@@ -45,7 +45,7 @@ def artefact(kvqc, checkpoints_dir, tmp_path_factory):
 
 def test_manifest_has_the_schemas_keys_in_order(artefact):
     folder, manifest = artefact
-    assert list(manifest) == "schema producer checkpoint tensor_parallel_size warnings notes targets kernels layers".split()
+    assert list(manifest) == "schema producer checkpoint tensor_parallel_size warnings notes targets kernels layers sha256".split()
     assert manifest["schema"] == "kvq.manifest/1" and re.fullmatch(r"kvq \d+\.\d+\.\d+", manifest["producer"])
     assert list(manifest["checkpoint"]) == ["format", "model_type", "sha256"]
     assert manifest["checkpoint"]["format"] == "compressed-tensors" and re.fullmatch("[0-9a-f]{64}", manifest["checkpoint"]["sha256"])

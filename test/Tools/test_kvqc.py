@@ -1,5 +1,6 @@
 """What kvqc prints and makes of right input, held to the text of the contract."""
 
+import hashlib
 import json
 import os
 import pty
@@ -15,7 +16,7 @@ from driver import CHECKPOINTS, Run, checkpoint, everything_in, f32, layer, scal
 HEADS = ((8, 128), (13, 46), (4, 80), (1, 256), (3, 33))
 ALL = sorted(path.name for path in CHECKPOINTS.iterdir())
 INSPECT = "schema format target fnuz kv_cache_dtype cache_type warnings notes unused layers".split()
-MANIFEST = "schema producer checkpoint tensor_parallel_size warnings notes targets kernels layers".split()
+MANIFEST = "schema producer checkpoint tensor_parallel_size warnings notes targets kernels layers sha256".split()
 KERNEL = "symbol target op layout source_type cache_type num_kv_heads head_size block_size scales args block grid shared_bytes".split()
 LAYER = "name index scales calculate_kv_scales kernels warnings notes".split()
 ROWS = "key value key_cache value_cache slot_mapping num_tokens num_blocks key_stride value_stride".split()
@@ -187,6 +188,8 @@ def test_manifest(compiled):
     ]
     files = [file for target in targets for file in target["files"].values()]
     assert sorted(os.listdir(out)) == sorted([*files, "manifest.json", "kvq_kernels.h"])
+    assert list(manifest["sha256"]) == sorted([*files, "kvq_kernels.h"])
+    assert all(hashlib.sha256((out / file).read_bytes()).hexdigest() == digest for file, digest in manifest["sha256"].items())
     assert targets[0]["files"]["ptx"] == "sm_90.ptx" and ("cubin" in targets[0]["files"] or "PTX" in str(manifest["warnings"]))
     assert targets[1]["files"] == {"hsaco": "gfx942.hsaco"} and targets[2]["files"] == {"shared_object": "host.so"}
     assert len({kernel["symbol"] for kernel in manifest["kernels"]}) == len(manifest["kernels"]) or len(targets) > 1

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -45,6 +46,8 @@ struct LaunchSize {
 
 /// The key of a joined kind: 'ceil_div', 'mul', 'min' or 'max'.
 const char *launchSizeKey(LaunchSize::Kind kind);
+/// The joined kind of that key.
+std::optional<LaunchSize::Kind> launchSizeKind(std::string_view key);
 
 struct ManifestArgument {
   std::string name;
@@ -84,10 +87,18 @@ struct ManifestTarget {
   std::vector<std::pair<std::string, std::string>> files;
 };
 
+/// The SHA-256 of a file of the artefact, as 64 lower hexadecimal digits.
+struct ManifestHash {
+  std::string file, sha256;
+};
+
+/// The names of a layer's resolved scales, in their order.
+inline constexpr const char *kLayerScales[] = {"q", "k", "v", "prob"};
+
 /// What one target makes of a layer.
 struct ManifestLayerTarget {
   std::string target;
-  /// q, k, v, prob.
+  /// In the order of kLayerScales.
   std::array<float, 4> scales = {1.0f, 1.0f, 1.0f, 1.0f};
   bool calculateKVScales = false;
   /// Operation and symbol.
@@ -113,6 +124,8 @@ struct Manifest {
   std::vector<ManifestKernel> kernels;
   /// Ordered by (index, name).
   std::vector<ManifestLayer> layers;
+  /// Of every other file of the artefact, ordered by name.
+  std::vector<ManifestHash> hashes;
 };
 
 /// The text of `manifest.json`.

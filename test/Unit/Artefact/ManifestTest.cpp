@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Artefact/Manifest.h"
+#include "Sample.h"
 #include "kvq/Artefact/Header.h"
 #include "kvq/Artefact/JsonText.h"
 #include <gtest/gtest.h>
@@ -45,28 +46,8 @@ TEST(JsonText, AnyBytesAreText) {
   EXPECT_EQ(toJsonText(Json(std::string("a\"\\\n\xff"))), "\"a\\\"\\\\\\n\xef\xbf\xbd\"\n");
 }
 
-Manifest sample() {
-  Manifest manifest;
-  manifest.producer = "kvq 0.0";
-  manifest.targets.push_back({"sm_90", "nvvm", false, std::nullopt, {{"ptx", "sm_90.ptx"}}});
-  ManifestKernel kernel;
-  kernel.symbol = "store";
-  kernel.target = "sm_90";
-  kernel.scales = {{"k", {std::nullopt, "argument", std::nullopt}}, {"v", {0.5f, "multiply", 256}}};
-  kernel.args = {{"key", "ptr", 16, std::nullopt}, {"num_tokens", "i64", {}, {}}};
-  kernel.grid[0] = LaunchSize::ceilDiv(LaunchSize::of("num_tokens"), LaunchSize::of(4));
-  manifest.kernels.push_back(kernel);
-  ManifestLayer layer;
-  layer.name = "a\"?\n\xc3\xa9";
-  layer.targets.resize(1);
-  layer.targets[0].target = "sm_90";
-  layer.targets[0].kernels = {{"store", "store"}};
-  manifest.layers.push_back(layer);
-  return manifest;
-}
-
 TEST(Manifest, KeysFollowTheSchema) {
-  Json json = Json::parse(toJsonText(sample()));
+  Json json = Json::parse(toJsonText(sampleManifest()));
   EXPECT_TRUE(json["targets"][0]["cache_type"].is_null());
   Json kernel = json["kernels"][0];
   EXPECT_EQ(
@@ -79,7 +60,7 @@ TEST(Manifest, KeysFollowTheSchema) {
 }
 
 TEST(Header, NamesAreSafeInC) {
-  std::string text = toHeaderText(sample());
+  std::string text = toHeaderText(sampleManifest());
   EXPECT_NE(text.find(R"({"a\042\077\012\303\251", INT64_C(0), 1.0f,)"), std::string::npos) << text;
   EXPECT_NE(text.find("launch.grid[0] = kvq_ceil_div((int64_t)args->num_tokens, INT64_C(4));"),
             std::string::npos);
