@@ -1,6 +1,7 @@
 """Where a cache's elements lie, as numpy reshapes and transposes a block; nothing here knows of maps."""
 
 import numpy as np
+from cases import MAPS
 
 # The name or the maps in IR, and how K's and V's blocks are made: the shape of a compact block of n rows, h heads and d elements (x in 16 bytes), and
 # its axes as rows, heads and elements take them, split ones first by their quotient.
@@ -12,10 +13,10 @@ LAYOUTS = {
         "paged_interleaved",
         [lambda n, h, d, x: ((h, d // x, n, x), (2, 0, 1, 3)), lambda n, h, d, x: ((h, n // x, d, x), (1, 3, 0, 2))],
     ),
-    "rows innermost": ("affine_map<(n, h, d) -> (d, h, n)>", [lambda n, h, d, x: ((d, h, n), (2, 1, 0))] * 2),
-    "quads": ("affine_map<(n, h, d) -> (d floordiv 4, n, h, d mod 4)>", [lambda n, h, d, x: ((d // 4, n, h, 4), (1, 2, 0, 3))] * 2),
+    "rows innermost": (MAPS["rows innermost"], [lambda n, h, d, x: ((d, h, n), (2, 1, 0))] * 2),
+    "quads": (MAPS["quads"], [lambda n, h, d, x: ((d // 4, n, h, 4), (1, 2, 0, 3))] * 2),
     "apart": (
-        "key = affine_map<(n, h, d) -> (n floordiv 2, h, d floordiv 2, n mod 2, d mod 2)>, value = affine_map<(n, h, d) -> (h, d, n)>",
+        MAPS["apart"],
         [lambda n, h, d, x: ((n // 2, h, d // 2, 2, 2), (0, 3, 1, 2, 4)), lambda n, h, d, x: ((h, d, n), (2, 0, 1))],
     ),
 }

@@ -3,6 +3,7 @@
 import ml_dtypes
 import numpy as np
 import pytest
+from cases import GEOMETRIES, OPS, ROW_OPS
 from chips import BACKENDS, is_fnuz, representatives
 from formulas import FORMATS, SOURCES, differences, load, store
 from kernels import build_described, cache_format, run_described, sample
@@ -13,22 +14,8 @@ SCALES = {"q": np.float32(0.5), "k": np.float32(0.0230712890625), "v": np.float3
 OLD_SCALES = {"k": np.float32(0.75), "v": np.float32(0.011)}
 CONSTANTS = {"q": np.float32(200), "k": np.float32(100), "v": np.float32(7)}
 PARTNERS = {"f8E4M3FN": "f8E4M3FNUZ", "f8E4M3FNUZ": "f8E4M3FN", "f8E5M2": "f8E5M2FNUZ", "f8E5M2FNUZ": "f8E5M2"}
-OPS = ["store", "load", "gather", "convert", "convert_back", "transcode_to_ocp", "transcode_to_fnuz", "rescale"]
-ROW_OPS = ["quantize_query", "quantize_prob", "compute_scales"]
 GUARD = 0xA5
 
-# heads, head size, rank of the latent part, rows of a block; the second of each with nothing a multiple of 16 that need not be.
-GEOMETRIES = {
-    "nhd": [(3, 40, 0, 8), (65, 34, 0, 5)],
-    "hnd": [(3, 64, 0, 8), (13, 46, 0, 8)],
-    "paged": [(3, 64, 0, 16), (33, 32, 0, 5)],
-    "paged_interleaved": [(3, 64, 0, 32), (5, 48, 0, 16)],
-    "rows innermost": [(3, 24, 0, 16), (2, 7, 0, 3)],
-    "quads": [(3, 24, 0, 16), (5, 12, 0, 7)],
-    "apart": [(3, 24, 0, 16), (5, 6, 0, 6)],
-    "mla": [(1, 96, 64, 16), (1, 46, 40, 7)],
-    "mla_segmented": [(1, 96, 64, 16), (1, 46, 40, 7)],
-}
 CASES = [(layout, index) for layout in GEOMETRIES for index in range(2)]
 
 
