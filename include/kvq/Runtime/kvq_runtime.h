@@ -221,16 +221,16 @@ typedef struct kvq_geometry {
 /**
  * Finds the kernels of an operation ("store") of a layer: done once, before
  * launches. `geometry` may be null. Where the directory has several kernels that
- * do the same for the layer, those that `geometry` fits are kept; each launch
- * takes the first whose alignments its arguments meet, the one that the layer
- * names first, then those that need the most. The same question gives the same
- * kernel.
+ * do the same for the layer and differ in layout, block size or the alignments
+ * that they need, those that `geometry` fits are kept; each launch takes the most
+ * demanding one whose alignments its arguments meet. The same question gives the
+ * same kernel.
  */
 KVQ_API kvq_status kvq_kernel_find(const kvq_artefact *artefact, const char *layer, const char *op,
                                    const kvq_geometry *geometry, const kvq_kernel **kernel,
                                    kvq_error *error);
 
-/** The first of the kernels that a launch may take. */
+/** The most demanding of the kernels that a launch may take. */
 typedef struct kvq_kernel_info {
   size_t size;
   const char *layer, *op, *symbol, *layout, *source_type, *cache_type;
@@ -306,8 +306,9 @@ typedef union kvq_value {
  * `values` are its `num_values` == num_arguments arguments in order, and may be
  * changed as soon as the function returns.
  *
- * A launch without work (num_tokens, num_rows, num_columns or num_blocks at most
- * 0 where the grid is made of it) does nothing and looks at no pointer. A null or
+ * A launch without work (num_tokens, num_rows or num_columns at most 0, or
+ * num_blocks of an operation that has none of these) does nothing and looks at no
+ * pointer. A null or
  * misaligned pointer, a stride that is not `divisible`, an i32 out of range and a
  * grid that the device does not take are KVQ_ERROR_UNFIT, and nothing is launched.
  *

@@ -1,0 +1,79 @@
+//===- StandIn.cpp - Drivers that record and do nothing -------------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "StandIn.h"
+#include <cstring>
+
+using namespace kvq::test;
+
+/// The last is in use; what was loaded from earlier ones may still be released.
+static std::vector<std::unique_ptr<StandIn>> &instances() {
+  static std::vector<std::unique_ptr<StandIn>> all;
+  if (all.empty())
+    all.push_back(std::make_unique<StandIn>());
+  return all;
+}
+
+StandIn::StandIn(std::vector<StandInDevice> pretended) : devices(std::move(pretended)) {
+  for (size_t i = 0; i < devices.size(); ++i)
+    contexts.push_back({std::make_unique<StandInContext>(StandInContext{int(i), true}),
+                        std::make_unique<StandInContext>(StandInContext{int(i), false})});
+}
+
+int StandIn::note(const char *function) {
+  std::lock_guard<std::mutex> lock(mutex);
+  calls.push_back(function);
+  auto found = failures.find(function);
+  return found == failures.end() ? 0 : found->second;
+}
+
+StandInModule *StandIn::load(const void *image, StandInContext *context) {
+  constexpr size_t elfHeader = 64;
+  const char *bytes = static_cast<const char *>(image);
+  auto module = std::make_unique<StandInModule>();
+  module->image = strncmp(bytes, "\177ELF", 4) == 0 ? bytes + elfHeader : bytes;
+  module->context = context;
+  std::lock_guard<std::mutex> lock(mutex);
+  images.push_back(module->image);
+  StandInModule *address = module.get();
+  modules[address] = std::move(module);
+  return address;
+}
+
+void *StandIn::find(StandInModule *module, const char *symbol) {
+  std::lock_guard<std::mutex> lock(mutex);
+  std::unique_ptr<StandInFunction> &function = module->functions[symbol];
+  auto count = numArguments.find(symbol);
+  if (!function)
+    function = std::make_unique<StandInFunction>(
+        StandInFunction{module->image, symbol, count == numArguments.end() ? 0 : count->second});
+  return function.get();
+}
+
+void StandIn::launch(void *address, std::array<unsigned, 3> grid, std::array<unsigned, 3> block,
+                     unsigned sharedBytes, void *stream, void **params) {
+  auto *function = static_cast<StandInFunction *>(address);
+  StandInLaunch entry{function->image, function->symbol, grid, block, sharedBytes, stream, {}};
+  for (size_t i = 0; i < function->numArguments; ++i) {
+    uint64_t value;
+    memcpy(&value, params[i], sizeof(value));
+    entry.arguments.push_back(value);
+  }
+  std::lock_guard<std::mutex> lock(mutex);
+  launches.push_back(std::move(entry));
+}
+
+extern "C" {
+StandIn *kvq_stand_in() { return instances().back().get(); }
+
+void kvq_stand_in_reset(const StandInDevice *devices, size_t count) {
+  instances().push_back(
+      std::make_unique<StandIn>(std::vector<StandInDevice>(devices, devices + count)));
+}
+
+void kvq_stand_in_set_quiet(int quiet) { instances().back()->quiet = quiet != 0; }
+}
