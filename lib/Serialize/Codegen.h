@@ -12,6 +12,7 @@
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/Support/CodeGen.h"
 #include "llvm/Support/FileUtilities.h"
+#include <vector>
 
 namespace llvm {
 class Module;
@@ -31,16 +32,28 @@ withOptimizedModule(mlir::Operation *module, const ChipInfo &chip,
 llvm::Expected<CodeObject> emitCode(mlir::Operation *module, const ChipInfo &chip,
                                     llvm::CodeGenFileType type);
 
+/// An object file of the LLVM IR that `build` puts into an empty module, as it is.
+llvm::Expected<CodeObject> emitObject(const ChipInfo &chip,
+                                      llvm::function_ref<void(llvm::Module &)> build);
+
 /// Runs `body` so that a fatal error or a crash of LLVM becomes an Error. What
 /// `body` owns then is in no state to be destroyed: it must own nothing that it
 /// cannot leak. `crashed` says that this happened.
 llvm::Error runGuarded(llvm::function_ref<llvm::Error()> body, bool &crashed);
 
-/// Links one object file to a shared object with lld; `options` come before the
-/// input. Symbols that stay undefined are an error unless in `allowed`.
-llvm::Expected<CodeObject> linkShared(const CodeObject &object,
+/// Links object files, in their order, to a shared object with lld; `options`
+/// come before them. Symbols that stay undefined are an error unless in `allowed`.
+llvm::Expected<CodeObject> linkShared(llvm::ArrayRef<llvm::StringRef> objects,
                                       llvm::ArrayRef<const char *> options,
                                       llvm::ArrayRef<llvm::StringRef> allowed);
+
+/// The bytes of a code object.
+inline llvm::StringRef bytesOf(const CodeObject &object) { return {object.data(), object.size()}; }
+
+/// Copies of AMDGPU object files of which the first has the metadata of all and
+/// the others have none, so that what is linked from them has one note, as from
+/// a single object.
+llvm::Expected<std::vector<CodeObject>> gatherNotes(llvm::ArrayRef<llvm::StringRef> objects);
 
 /// What the C library resolves when the host's shared object is loaded: LLVM
 /// may call these whatever the source says.

@@ -12,6 +12,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
+#include "HostVersions.h"
+#include "llvm/TargetParser/Host.h"
+#include "llvm/TargetParser/Triple.h"
 
 using namespace kvq;
 
@@ -20,14 +23,26 @@ llvm::ArrayRef<llvm::StringRef> kvq::hostRuntimeSymbols() {
   return symbols;
 }
 
+llvm::Expected<CodeObject> kvq::linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
+                                                 const ChipInfo &chip) {
+  llvm::SmallVector<llvm::StringRef> inputs(objects);
+  CodeObject detection;
+  if (llvm::Triple(llvm::sys::getProcessTriple()).isX86_64()) {
+    if (llvm::Error error = emitObject(chip, addDetection).moveInto(detection))
+      return error;
+    inputs.push_back(bytesOf(detection));
+  }
+  return linkShared(
+      inputs,
+      {"--hash-style=gnu", "-z", "noexecstack", "-z", "relro", "-z", "now", "--build-id=none"},
+      hostRuntimeSymbols());
+}
+
 llvm::Expected<CodeObject> kvq::toSharedObject(mlir::Operation *module, const ChipInfo &chip) {
   if (chip.backend != Backend::Host)
     return oneLineError("expected the host, but got '" + chip.name + "'");
-  llvm::Expected<CodeObject> object = emitCode(module, chip, llvm::CodeGenFileType::ObjectFile);
+  llvm::Expected<CodeObject> object = toObject(module, chip);
   if (!object)
     return object.takeError();
-  return linkShared(
-      *object,
-      {"--hash-style=gnu", "-z", "noexecstack", "-z", "relro", "-z", "now", "--build-id=none"},
-      hostRuntimeSymbols());
+  return linkSharedObject(bytesOf(*object), chip);
 }

@@ -104,6 +104,16 @@ void addWiderVersion(Function &kernel, GlobalVariable *flag) {
 
 } // namespace
 
+/// The byte that says whether the CPU has the wider vectors: declared, or with
+/// an initial value defined.
+static GlobalVariable *addFlag(Module &module, Constant *value) {
+  auto *flag = new GlobalVariable(module, Type::getInt8Ty(module.getContext()),
+                                  /*isConstant=*/false, GlobalValue::ExternalLinkage, value,
+                                  kvq::kWideVectorsSymbol);
+  flag->setVisibility(GlobalValue::ProtectedVisibility);
+  return flag;
+}
+
 void kvq::addWiderVersions(Module &module, const StringSet<> &kernels) {
   if (!module.getTargetTriple().isX86_64())
     return;
@@ -111,11 +121,12 @@ void kvq::addWiderVersions(Module &module, const StringSet<> &kernels) {
   for (Function &function : module)
     if (kernels.contains(function.getName()) && function.getReturnType()->isVoidTy())
       found.push_back(&function);
-  Type *i8 = Type::getInt8Ty(module.getContext());
-  auto *flag = new GlobalVariable(module, i8, /*isConstant=*/false, GlobalValue::ExternalLinkage,
-                                  ConstantInt::get(i8, 0), kWideVectorsSymbol);
-  flag->setVisibility(GlobalValue::ProtectedVisibility);
-  appendToGlobalCtors(module, createDetection(module, flag), /*Priority=*/65535);
+  GlobalVariable *flag = addFlag(module, /*value=*/nullptr);
   for (Function *function : found)
     addWiderVersion(*function, flag);
+}
+
+void kvq::addDetection(Module &module) {
+  GlobalVariable *flag = addFlag(module, ConstantInt::get(Type::getInt8Ty(module.getContext()), 0));
+  appendToGlobalCtors(module, createDetection(module, flag), /*Priority=*/65535);
 }

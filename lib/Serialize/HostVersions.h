@@ -21,9 +21,13 @@ namespace kvq {
 inline constexpr llvm::StringLiteral kWideVectorsSymbol = "kvq_wide_vectors";
 
 /// On x86-64, gives each of `kernels` a second version for x86-64-v4 (AVX-512)
-/// and makes the kernel itself choose between the two. A constructor asks CPUID
-/// (Intel SDM, volume 1, section 15.2) once.
+/// and makes the kernel itself choose between the two, by the byte above, which
+/// the module declares.
 void addWiderVersions(llvm::Module &module, const llvm::StringSet<> &kernels);
+
+/// Defines the byte, with a constructor that asks CPUID once (Intel SDM, volume 1,
+/// section 15.2); for one object of those that are linked, on x86-64.
+void addDetection(llvm::Module &module);
 
 } // namespace kvq
 

@@ -9,11 +9,21 @@
 
 using namespace kvq;
 
+llvm::Expected<CodeObject> kvq::linkHSACO(llvm::ArrayRef<llvm::StringRef> objects) {
+  llvm::Expected<std::vector<CodeObject>> gathered = gatherNotes(objects);
+  if (!gathered)
+    return gathered.takeError();
+  llvm::SmallVector<llvm::StringRef> inputs;
+  for (const CodeObject &object : *gathered)
+    inputs.push_back(bytesOf(object));
+  return linkShared(inputs, {"--no-undefined"}, /*allowed=*/{});
+}
+
 llvm::Expected<CodeObject> kvq::toHSACO(mlir::Operation *module, const ChipInfo &chip) {
   if (chip.backend != Backend::ROCDL)
     return oneLineError("expected a chip of the ROCDL backend, but got '" + chip.name + "'");
-  llvm::Expected<CodeObject> object = emitCode(module, chip, llvm::CodeGenFileType::ObjectFile);
+  llvm::Expected<CodeObject> object = toObject(module, chip);
   if (!object)
     return object.takeError();
-  return linkShared(*object, {"--no-undefined"}, /*allowed=*/{});
+  return linkHSACO(bytesOf(*object));
 }

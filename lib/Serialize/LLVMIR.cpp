@@ -260,7 +260,9 @@ llvm::Error checkDefined(const llvm::Module &module, const ChipInfo &chip) {
     auto *function = llvm::dyn_cast<llvm::Function>(&value);
     if (!value.isDeclaration() || value.use_empty() || (function && function->isIntrinsic()))
       continue;
-    if (chip.backend == Backend::Host && llvm::is_contained(hostRuntimeSymbols(), value.getName()))
+    if (chip.backend == Backend::Host &&
+        (value.getName() == kWideVectorsSymbol ||
+         llvm::is_contained(hostRuntimeSymbols(), value.getName())))
       continue;
     return oneLineError("undefined symbol '" + value.getName() + "' for '" + chip.name + "'");
   }
@@ -269,14 +271,10 @@ llvm::Error checkDefined(const llvm::Module &module, const ChipInfo &chip) {
 
 } // namespace
 
-llvm::Error kvq::withOptimizedModule(
-    mlir::Operation *module, const ChipInfo &chip,
-    llvm::function_ref<llvm::Error(llvm::Module &, llvm::TargetMachine &)> use) {
-  if (llvm::Error error = checkLowered(module, chip))
-    return error;
-  llvm::Expected<llvm::StringSet<>> kernels = kernelNames(module, chip);
-  if (!kernels)
-    return kernels.takeError();
+/// Makes a module in a Unit by `make` and hands it to `use`, guarded.
+static llvm::Error
+withModule(const ChipInfo &chip, llvm::function_ref<llvm::Error(Unit &)> make,
+           llvm::function_ref<llvm::Error(llvm::Module &, llvm::TargetMachine &)> use) {
   auto unit = std::make_unique<Unit>();
   bool crashed;
   llvm::Error error = runGuarded(
@@ -285,12 +283,7 @@ llvm::Error kvq::withOptimizedModule(
         if (!machine)
           return machine.takeError();
         unit->machine = std::move(*machine);
-        if (llvm::Error error = translate(module, *unit))
-          return error;
-        optimize(*unit, chip, *kernels);
-        if (llvm::Error error = unit->check())
-          return error;
-        if (llvm::Error error = checkDefined(*unit->module, chip))
+        if (llvm::Error error = make(*unit))
           return error;
         if (llvm::Error error = use(*unit->module, *unit->machine))
           return error;
@@ -303,17 +296,60 @@ llvm::Error kvq::withOptimizedModule(
   return error;
 }
 
+llvm::Error kvq::withOptimizedModule(
+    mlir::Operation *module, const ChipInfo &chip,
+    llvm::function_ref<llvm::Error(llvm::Module &, llvm::TargetMachine &)> use) {
+  if (llvm::Error error = checkLowered(module, chip))
+    return error;
+  llvm::Expected<llvm::StringSet<>> kernels = kernelNames(module, chip);
+  if (!kernels)
+    return kernels.takeError();
+  auto make = [&](Unit &unit) -> llvm::Error {
+    if (llvm::Error error = translate(module, unit))
+      return error;
+    optimize(unit, chip, *kernels);
+    if (llvm::Error error = unit.check())
+      return error;
+    return checkDefined(*unit.module, chip);
+  };
+  return withModule(chip, make, use);
+}
+
+/// Writes `module` as an object file or assembly.
+static llvm::Error emit(llvm::Module &module, llvm::TargetMachine &machine, const ChipInfo &chip,
+                        llvm::CodeGenFileType type, CodeObject &code) {
+  llvm::raw_svector_ostream stream(code);
+  llvm::legacy::PassManager passes;
+  if (machine.addPassesToEmitFile(passes, stream, /*DwoOut=*/nullptr, type))
+    return oneLineError("LLVM cannot write this kind of file for '" + chip.name + "'");
+  passes.run(module);
+  return llvm::Error::success();
+}
+
 llvm::Expected<CodeObject> kvq::emitCode(mlir::Operation *module, const ChipInfo &chip,
                                          llvm::CodeGenFileType type) {
   CodeObject code;
   if (llvm::Error error = withOptimizedModule(
-          module, chip, [&](llvm::Module &module, llvm::TargetMachine &machine) -> llvm::Error {
-            llvm::raw_svector_ostream stream(code);
-            llvm::legacy::PassManager passes;
-            if (machine.addPassesToEmitFile(passes, stream, /*DwoOut=*/nullptr, type))
-              return oneLineError("LLVM cannot write this kind of file for '" + chip.name + "'");
-            passes.run(module);
-            return llvm::Error::success();
+          module, chip, [&](llvm::Module &module, llvm::TargetMachine &machine) {
+            return emit(module, machine, chip, type, code);
+          }))
+    return error;
+  return code;
+}
+
+llvm::Expected<CodeObject> kvq::emitObject(const ChipInfo &chip,
+                                           llvm::function_ref<void(llvm::Module &)> build) {
+  CodeObject code;
+  auto make = [&](Unit &unit) {
+    unit.module = std::make_unique<llvm::Module>("kvq", unit.context);
+    unit.module->setTargetTriple(unit.machine->getTargetTriple());
+    unit.module->setDataLayout(unit.machine->createDataLayout());
+    build(*unit.module);
+    return unit.check();
+  };
+  if (llvm::Error error =
+          withModule(chip, make, [&](llvm::Module &module, llvm::TargetMachine &machine) {
+            return emit(module, machine, chip, llvm::CodeGenFileType::ObjectFile, code);
           }))
     return error;
   return code;
@@ -335,4 +371,8 @@ llvm::Expected<std::string> kvq::toAssembly(mlir::Operation *module, const ChipI
   if (!text)
     return text.takeError();
   return std::string(text->begin(), text->end());
+}
+
+llvm::Expected<CodeObject> kvq::toObject(mlir::Operation *module, const ChipInfo &chip) {
+  return emitCode(module, chip, llvm::CodeGenFileType::ObjectFile);
 }

@@ -5,13 +5,17 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// lld's state is global, so links run one at a time. One object takes about a
-// millisecond, which no other thread of a compilation notices.
+// lld's state is global, so links run one at a time. The objects of a layer take
+// about a millisecond, those of a hundred layers ten, which no other thread of a
+// compilation notices.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
 #include "lld/Common/Driver.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/Object/ArchiveWriter.h"
 #include "llvm/Object/ObjectFile.h"
 #include "llvm/Support/CrashRecoveryContext.h"
 #include "llvm/Support/MemoryBufferRef.h"
@@ -30,9 +34,10 @@ using namespace kvq;
 
 namespace {
 
-llvm::Error checkUndefined(const CodeObject &object, llvm::ArrayRef<llvm::StringRef> allowed) {
-  auto file = llvm::object::ObjectFile::createObjectFile(
-      llvm::MemoryBufferRef(llvm::StringRef(object.data(), object.size()), "kvq"));
+/// The global symbols of `object`: those that it defines and those that it needs.
+llvm::Error collectSymbols(llvm::StringRef object, llvm::StringSet<> &defined,
+                           llvm::SetVector<llvm::StringRef> &undefined) {
+  auto file = llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(object, "kvq"));
   if (!file)
     return file.takeError();
   for (const llvm::object::SymbolRef &symbol : (*file)->symbols()) {
@@ -42,21 +47,50 @@ llvm::Error checkUndefined(const CodeObject &object, llvm::ArrayRef<llvm::String
     llvm::Expected<llvm::StringRef> name = symbol.getName();
     if (!name)
       return name.takeError();
-    if ((*flags & llvm::object::SymbolRef::SF_Undefined) && !name->empty() &&
-        !llvm::is_contained(allowed, *name))
-      return oneLineError("undefined symbol '" + *name + "'");
+    if (name->empty())
+      continue;
+    if (*flags & llvm::object::SymbolRef::SF_Undefined)
+      undefined.insert(*name);
+    else if (*flags & llvm::object::SymbolRef::SF_Global)
+      defined.insert(*name);
   }
   return llvm::Error::success();
 }
 
+llvm::Error checkUndefined(llvm::ArrayRef<llvm::StringRef> objects,
+                           llvm::ArrayRef<llvm::StringRef> allowed) {
+  llvm::StringSet<> defined;
+  llvm::SetVector<llvm::StringRef> undefined;
+  for (llvm::StringRef object : objects)
+    if (llvm::Error error = collectSymbols(object, defined, undefined))
+      return error;
+  for (llvm::StringRef name : undefined)
+    if (!defined.contains(name) && !llvm::is_contained(allowed, name))
+      return oneLineError("undefined symbol '" + name + "'");
+  return llvm::Error::success();
+}
+
+/// An archive of the objects, so that lld reads one file whatever their number.
+llvm::Expected<ScopedFile> writeArchive(llvm::ArrayRef<llvm::StringRef> objects) {
+  std::vector<llvm::NewArchiveMember> members;
+  for (llvm::StringRef object : objects)
+    members.emplace_back(llvm::MemoryBufferRef(object, "kvq.o"));
+  auto archive = llvm::writeArchiveToBuffer(members, llvm::SymtabWritingMode::NoSymtab,
+                                            llvm::object::Archive::K_GNU, /*Deterministic=*/true,
+                                            /*Thin=*/false);
+  if (!archive)
+    return archive.takeError();
+  return ScopedFile::create("a", (*archive)->getBuffer());
+}
+
 } // namespace
 
-llvm::Expected<CodeObject> kvq::linkShared(const CodeObject &object,
+llvm::Expected<CodeObject> kvq::linkShared(llvm::ArrayRef<llvm::StringRef> objects,
                                            llvm::ArrayRef<const char *> options,
                                            llvm::ArrayRef<llvm::StringRef> allowed) {
-  if (llvm::Error error = checkUndefined(object, allowed))
+  if (llvm::Error error = checkUndefined(objects, allowed))
     return error;
-  auto input = ScopedFile::create("o", llvm::StringRef(object.data(), object.size()));
+  auto input = writeArchive(objects);
   if (!input)
     return input.takeError();
   auto output = ScopedFile::create("so");
@@ -67,7 +101,7 @@ llvm::Expected<CodeObject> kvq::linkShared(const CodeObject &object,
   // starts no thread pool of its own.
   llvm::SmallVector<const char *> arguments{"ld.lld", "--threads=1", "-shared"};
   llvm::append_range(arguments, options);
-  arguments.append({input->path().c_str(), "-o", output->path().c_str()});
+  arguments.append({"--whole-archive", input->path().c_str(), "-o", output->path().c_str()});
 
   static std::mutex mutex;
   static bool unusable = false;

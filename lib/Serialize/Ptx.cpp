@@ -17,3 +17,26 @@ llvm::Expected<std::string> kvq::toPTX(mlir::Operation *module, const ChipInfo &
     return text.takeError();
   return std::string(text->begin(), text->end());
 }
+
+/// Where the entries of a text of PTX begin: behind what is said of all of it.
+static size_t findBody(llvm::StringRef ptx) {
+  constexpr llvm::StringLiteral lastLine = "\n.address_size 64\n";
+  size_t place = ptx.find(lastLine);
+  return place == llvm::StringRef::npos ? place : place + lastLine.size();
+}
+
+llvm::Expected<std::string> kvq::joinPTX(llvm::ArrayRef<llvm::StringRef> parts) {
+  std::string joined;
+  llvm::StringRef header;
+  for (llvm::StringRef part : parts) {
+    size_t body = findBody(part);
+    if (body == llvm::StringRef::npos)
+      return oneLineError("expected the header of PTX, but found none");
+    if (header.empty())
+      header = part.substr(0, body), joined = header.str();
+    if (part.substr(0, body) != header)
+      return oneLineError("expected PTX with the header of the parts before it");
+    joined += part.substr(body);
+  }
+  return joined;
+}

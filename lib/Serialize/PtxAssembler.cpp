@@ -6,21 +6,16 @@
 //===----------------------------------------------------------------------===//
 //
 // NVIDIA's assembler comes as a library (nvJitLink, loaded when it is first
-// needed) and as a program (ptxas). Its third form, nvPTXCompiler, is a static
-// library that crashes when lld links it, so kvq does without.
+// needed) and as a program (ptxas, with nvlink for its linker). Its third form,
+// nvPTXCompiler, is a static library that crashes when lld links it, so kvq does
+// without.
 //
 //===----------------------------------------------------------------------===//
 
-#include "Codegen.h"
+#include "NvJitLink.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #include "llvm/Support/Program.h"
-#include <dlfcn.h>
-#include <mutex>
-
-#ifdef KVQ_HAS_LSAN
-#include <sanitizer/lsan_interface.h>
-#endif
 
 using namespace kvq;
 namespace fs = llvm::sys::fs;
@@ -42,27 +37,28 @@ private:
 
 char NoAssemblerError::ID = 0;
 
-std::string join(llvm::StringRef folder, const llvm::Twine &name) {
+/// Adds the folders in which NVIDIA's wheels in a virtual environment keep what
+/// a toolkit has under its root.
+void addWheels(llvm::StringRef environment, llvm::SmallVectorImpl<std::string> &roots) {
+  std::error_code error;
+  for (fs::directory_iterator it(joinPath(environment, "lib"), error), end; !error && it != end;
+       it.increment(error))
+    if (llvm::sys::path::filename(it->path()).starts_with("python"))
+      for (llvm::StringRef wheel : {"cu13", "cuda_nvcc", "nvjitlink"})
+        if (std::string root = joinPath(it->path(), "site-packages/nvidia/" + wheel);
+            fs::is_directory(root))
+          roots.push_back(root);
+}
+
+} // namespace
+
+std::string kvq::joinPath(llvm::StringRef folder, const llvm::Twine &name) {
   llvm::SmallString<128> path(folder);
   llvm::sys::path::append(path, name);
   return std::string(path);
 }
 
-/// Adds the folders in which NVIDIA's wheels in a virtual environment keep what
-/// a toolkit has under its root.
-void addWheels(llvm::StringRef environment, llvm::SmallVectorImpl<std::string> &roots) {
-  std::error_code error;
-  for (fs::directory_iterator it(join(environment, "lib"), error), end; !error && it != end;
-       it.increment(error))
-    if (llvm::sys::path::filename(it->path()).starts_with("python"))
-      for (llvm::StringRef wheel : {"cu13", "cuda_nvcc", "nvjitlink"})
-        if (std::string root = join(it->path(), "site-packages/nvidia/" + wheel);
-            fs::is_directory(root))
-          roots.push_back(root);
-}
-
-/// The folders that may be the root of a CUDA toolkit, the likeliest first.
-llvm::SmallVector<std::string> toolkitRoots() {
+llvm::SmallVector<std::string> kvq::toolkitRoots() {
   llvm::SmallVector<std::string> roots;
   for (const char *variable : {"KVQ_CUDA_PATH", "CUDA_HOME", "CUDA_PATH"})
     if (auto value = llvm::sys::Process::GetEnv(variable); value && !value->empty())
@@ -77,8 +73,7 @@ llvm::SmallVector<std::string> toolkitRoots() {
   return roots;
 }
 
-/// The line of an assembler's log that says what was wrong.
-std::string firstError(llvm::StringRef log) {
+std::string kvq::firstError(llvm::StringRef log) {
   llvm::SmallVector<llvm::StringRef> lines;
   log.split(lines, '\n');
   for (llvm::StringRef line : lines)
@@ -87,142 +82,47 @@ std::string firstError(llvm::StringRef log) {
   return oneLine(log);
 }
 
-/// nvJitLink leaks a little on each call; while one lives, LeakSanitizer does not
-/// hold that against kvq.
-struct ForeignCode {
-#ifdef KVQ_HAS_LSAN
-  __lsan::ScopedDisabler disabler;
-#endif
-  ForeignCode() {}
-};
+namespace {
 
-/// The functions of nvJitLink that kvq calls, as nvJitLink.h of CUDA 12 and 13
-/// declares them; results and the input kind are C enumerations there.
-struct NvJitLink {
-  using Handle = struct Opaque *;
-  enum Result { Success = 0, UnrecognizedArch = 16, UnsupportedArch = 17 };
-  static constexpr int inputPTX = 2;
-
-  int (*create)(Handle *, uint32_t, const char **);
-  int (*destroy)(Handle *);
-  int (*addData)(Handle, int, const void *, size_t, const char *);
-  int (*complete)(Handle);
-  int (*cubinSize)(Handle, size_t *);
-  int (*cubin)(Handle, void *);
-  int (*logSize)(Handle, size_t *);
-  int (*log)(Handle, char *);
-
-  /// Finds the functions in `library`; whether all are there.
-  bool resolve(void *library) {
-    auto find = [&](auto &function, const char *name) {
-      function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(library, name));
-      return function != nullptr;
-    };
-    return find(create, "nvJitLinkCreate") && find(destroy, "nvJitLinkDestroy") &&
-           find(addData, "nvJitLinkAddData") && find(complete, "nvJitLinkComplete") &&
-           find(cubinSize, "nvJitLinkGetLinkedCubinSize") &&
-           find(cubin, "nvJitLinkGetLinkedCubin") && find(logSize, "nvJitLinkGetErrorLogSize") &&
-           find(log, "nvJitLinkGetErrorLog");
-  }
-
-  /// The library, once loaded, for good; null where there is none.
-  static const NvJitLink *get() {
-    static std::mutex mutex;
-    static NvJitLink functions;
-    static bool loaded = false;
-    std::lock_guard<std::mutex> lock(mutex);
-    if (loaded)
-      return &functions;
-    llvm::SmallVector<std::string> candidates;
-    for (llvm::StringRef root : toolkitRoots())
-      for (llvm::StringRef folder : {"lib64", "lib"})
-        for (llvm::StringRef name : {"libnvJitLink.so.13", "libnvJitLink.so.12", "libnvJitLink.so"})
-          if (std::string path = join(root, folder + "/" + name); fs::exists(path))
-            candidates.push_back(path);
-    candidates.push_back("libnvJitLink.so.13");
-    ForeignCode guard;
-    // Not LLVM's DynamicLibrary, which would offer the library's symbols to all
-    // others of the process.
-    for (const std::string &path : candidates)
-      if (void *library = dlopen(path.c_str(), RTLD_LAZY | RTLD_LOCAL)) {
-        if (functions.resolve(library))
-          return loaded = true, &functions;
-        dlclose(library);
-      }
-    return nullptr;
-  }
-
-  /// Assembles `ptx`; nothing if this release does not know the chip.
-  llvm::Expected<std::optional<CodeObject>> assemble(llvm::StringRef ptx,
-                                                     const ChipInfo &chip) const {
-    ForeignCode guard;
-    std::string arch = ("-arch=" + chip.name).str();
-    const char *options[] = {arch.c_str(), "-O3"};
-    Handle handle = nullptr;
-    int result = create(&handle, std::size(options), options);
-    if (result == UnrecognizedArch || result == UnsupportedArch)
-      return std::nullopt;
-    if (result != Success)
-      return oneLineError("nvJitLink failed with code " + llvm::Twine(result));
-    struct Destroy {
-      const NvJitLink &library;
-      Handle &handle;
-      ~Destroy() { library.destroy(&handle); }
-    } destroyer{*this, handle};
-
-    result = addData(handle, inputPTX, ptx.data(), ptx.size(), "kvq.ptx");
-    if (result == Success)
-      result = complete(handle);
-    size_t size = 0;
-    if (result == Success)
-      result = cubinSize(handle, &size);
-    CodeObject code(result == Success ? size : 0);
-    if (result == Success)
-      result = cubin(handle, code.data());
-    if (result == Success)
-      return std::optional<CodeObject>(std::move(code));
-
-    std::string text;
-    if (logSize(handle, &size) == Success && size) {
-      text.resize(size);
-      if (log(handle, text.data()) != Success)
-        text.clear();
-      text.resize(strlen(text.c_str()));
-    }
-    if (text.empty())
-      text = ("code " + llvm::Twine(result)).str();
-    return oneLineError("nvJitLink refused the PTX for '" + chip.name + "': " + firstError(text));
-  }
-};
-
-std::optional<std::string> findPtxas() {
+std::optional<std::string> findProgram(llvm::StringRef name) {
   llvm::SmallVector<std::string> folders;
   for (llvm::StringRef root : toolkitRoots())
-    folders.push_back(join(root, "bin"));
+    folders.push_back(joinPath(root, "bin"));
   llvm::SmallVector<llvm::StringRef> paths(folders.begin(), folders.end());
-  if (auto program = llvm::sys::findProgramByName("ptxas", paths))
+  if (auto program = llvm::sys::findProgramByName(name, paths))
     return *program;
-  if (auto program = llvm::sys::findProgramByName("ptxas"))
+  if (auto program = llvm::sys::findProgramByName(name))
     return *program;
   return std::nullopt;
 }
 
-llvm::Expected<CodeObject> runPtxas(llvm::StringRef program, llvm::StringRef ptx,
-                                    const ChipInfo &chip) {
-  auto input = ScopedFile::create("ptx", ptx);
-  if (!input)
-    return input.takeError();
+/// Runs an assembler or a linker on files of `inputs` and returns what it wrote.
+llvm::Expected<CodeObject> runProgram(llvm::StringRef program,
+                                      llvm::ArrayRef<llvm::StringRef> options,
+                                      llvm::ArrayRef<llvm::StringRef> inputs,
+                                      llvm::StringRef suffix, const ChipInfo &chip) {
+  std::vector<ScopedFile> files;
+  std::string arch = ("-arch=" + chip.name).str(), message;
+  llvm::SmallVector<llvm::StringRef> arguments{program, arch};
+  llvm::append_range(arguments, options);
+  for (llvm::StringRef input : inputs) {
+    auto file = ScopedFile::create(suffix, input);
+    if (!file)
+      return file.takeError();
+    files.push_back(std::move(*file));
+  }
+  for (const ScopedFile &file : files)
+    arguments.push_back(file.path());
   auto output = ScopedFile::create("cubin");
   if (!output)
     return output.takeError();
   auto log = ScopedFile::create("log");
   if (!log)
     return log.takeError();
-  std::string arch = ("-arch=" + chip.name).str(), message;
+  arguments.append({"-o", output->path()});
   std::optional<llvm::StringRef> redirects[] = {"", log->path(), log->path()};
-  int status = llvm::sys::ExecuteAndWait(
-      program, {program, arch, "-O3", input->path(), "-o", output->path()}, std::nullopt, redirects,
-      /*SecondsToWait=*/0, /*MemoryLimit=*/0, &message);
+  int status = llvm::sys::ExecuteAndWait(program, arguments, std::nullopt, redirects,
+                                         /*SecondsToWait=*/0, /*MemoryLimit=*/0, &message);
   if (status == 0)
     return output->read();
   if (status < 0)
@@ -230,38 +130,122 @@ llvm::Expected<CodeObject> runPtxas(llvm::StringRef program, llvm::StringRef ptx
   auto text = log->read();
   if (!text)
     return text.takeError();
-  return oneLineError("ptxas refused the PTX for '" + chip.name +
-                      "': " + firstError(llvm::StringRef(text->data(), text->size())));
+  llvm::StringRef kind = suffix == "ptx" ? "PTX" : "cubins";
+  return oneLineError(llvm::sys::path::filename(program) + " refused the " + kind + " for '" +
+                      chip.name + "': " + firstError(bytesOf(*text)));
 }
 
-} // namespace
+/// Which assembler KVQ_PTX_ASSEMBLER asks for; empty for any.
+llvm::Expected<std::string> chosenAssembler() {
+  std::string way = llvm::sys::Process::GetEnv("KVQ_PTX_ASSEMBLER").value_or("");
+  if (llvm::is_contained({"", "nvjitlink", "ptxas", "none"}, way))
+    return way;
+  return oneLineError("expected 'nvjitlink', 'ptxas' or 'none' in the environment variable "
+                      "KVQ_PTX_ASSEMBLER, but got '" +
+                      way + "'");
+}
 
-llvm::Expected<CodeObject> kvq::assemblePTX(llvm::StringRef ptx, const ChipInfo &chip) {
+llvm::Error noAssembler(const ChipInfo &chip, llvm::StringRef way) {
+  std::string tried = way.empty() ? "neither the library nvJitLink nor the program ptxas is there"
+                      : way == "none"
+                          ? "KVQ_PTX_ASSEMBLER is 'none'"
+                          : "KVQ_PTX_ASSEMBLER asks for '" + way.str() + "', which is not there";
+  return llvm::make_error<NoAssemblerError>(("no way to assemble PTX for '" + chip.name + "': " +
+                                             tried + "; KVQ_CUDA_PATH may name a CUDA toolkit")
+                                                .str());
+}
+
+using Product = NvJitLink::Product;
+
+llvm::Expected<CodeObject> assemble(llvm::StringRef ptx, Product product, const ChipInfo &chip) {
   if (chip.backend != Backend::NVVM)
     return oneLineError("expected a chip of the NVVM backend, but got '" + chip.name + "'");
-  std::string way = llvm::sys::Process::GetEnv("KVQ_PTX_ASSEMBLER").value_or("");
-  if (!llvm::is_contained({"", "nvjitlink", "ptxas", "none"}, way))
-    return oneLineError("expected 'nvjitlink', 'ptxas' or 'none' in the environment variable "
-                        "KVQ_PTX_ASSEMBLER, but got '" +
-                        way + "'");
-  if (way.empty() || way == "nvjitlink")
+  llvm::Expected<std::string> way = chosenAssembler();
+  if (!way)
+    return way.takeError();
+  if (way->empty() || *way == "nvjitlink")
     if (const NvJitLink *library = NvJitLink::get()) {
-      llvm::Expected<std::optional<CodeObject>> code = library->assemble(ptx, chip);
+      auto code = library->link(ptx, NvJitLink::Input::PTX, product, chip);
       if (!code)
         return code.takeError();
       if (*code)
         return std::move(**code);
     }
-  if (way.empty() || way == "ptxas")
-    if (std::optional<std::string> program = findPtxas())
-      return runPtxas(*program, ptx, chip);
-  std::string tried = way.empty() ? "neither the library nvJitLink nor the program ptxas is there"
-                      : way == "none"
-                          ? "KVQ_PTX_ASSEMBLER is 'none'"
-                          : "KVQ_PTX_ASSEMBLER asks for '" + way + "', which is not there";
-  return llvm::make_error<NoAssemblerError>(("no way to assemble PTX for '" + chip.name + "': " +
-                                             tried + "; KVQ_CUDA_PATH may name a CUDA toolkit")
-                                                .str());
+  llvm::SmallVector<llvm::StringRef> options{"-O3"};
+  if (product == Product::Relocatable)
+    options.push_back("-c");
+  if (way->empty() || *way == "ptxas")
+    if (std::optional<std::string> program = findProgram("ptxas"))
+      return runProgram(*program, options, ptx, "ptx", chip);
+  return noAssembler(chip, *way);
+}
+
+/// What tells a file from another release of it.
+std::string describeFile(llvm::StringRef path) {
+  llvm::sys::fs::file_status status;
+  if (llvm::sys::fs::status(path, status))
+    return "";
+  auto time = status.getLastModificationTime().time_since_epoch().count();
+  return (llvm::sys::path::filename(path) + " " + llvm::Twine(status.getSize()) + " " +
+          llvm::Twine(int64_t(time)) + "\n")
+      .str();
+}
+
+} // namespace
+
+llvm::Expected<CodeObject> kvq::assemblePTX(llvm::StringRef ptx, const ChipInfo &chip) {
+  return assemble(ptx, Product::Executable, chip);
+}
+
+llvm::Expected<CodeObject> kvq::assemblePTXPart(llvm::StringRef ptx, const ChipInfo &chip) {
+  return assemble(ptx, Product::Relocatable, chip);
+}
+
+bool kvq::canLinkCubins(const ChipInfo &chip) {
+  llvm::Expected<std::string> way = chosenAssembler();
+  if (!way) {
+    llvm::consumeError(way.takeError());
+    return false;
+  }
+  if (way->empty() || *way == "nvjitlink")
+    if (const NvJitLink *library = NvJitLink::get())
+      if (library->makes(Product::Executable, chip))
+        return library->makes(Product::Relocatable, chip);
+  return (way->empty() || *way == "ptxas") && findProgram("ptxas") && findProgram("nvlink");
+}
+
+llvm::Expected<CodeObject> kvq::linkCubins(llvm::ArrayRef<llvm::StringRef> cubins,
+                                           const ChipInfo &chip) {
+  llvm::Expected<std::string> way = chosenAssembler();
+  if (!way)
+    return way.takeError();
+  if (way->empty() || *way == "nvjitlink")
+    if (const NvJitLink *library = NvJitLink::get()) {
+      auto code = library->link(cubins, NvJitLink::Input::Cubin, Product::Executable, chip);
+      if (!code)
+        return code.takeError();
+      if (*code)
+        return std::move(**code);
+    }
+  if (way->empty() || *way == "ptxas")
+    if (std::optional<std::string> program = findProgram("nvlink"))
+      return runProgram(*program, {}, cubins, "cubin", chip);
+  return noAssembler(chip, *way);
+}
+
+std::string kvq::describeAssemblers() {
+  std::string text = llvm::sys::Process::GetEnv("KVQ_PTX_ASSEMBLER").value_or("") + "\n";
+  llvm::SmallVector<std::string> libraries = NvJitLink::findFiles();
+  for (llvm::StringRef path : libraries)
+    text += describeFile(path);
+  // Where the library is not in a place that kvq knows, the system may know one.
+  if (libraries.empty())
+    if (const NvJitLink *library = NvJitLink::get())
+      text += describeFile(library->getPath());
+  for (llvm::StringRef name : {"ptxas", "nvlink"})
+    if (std::optional<std::string> program = findProgram(name))
+      text += describeFile(*program);
+  return text;
 }
 
 bool kvq::isNoAssembler(const llvm::Error &error) { return error.isA<NoAssemblerError>(); }

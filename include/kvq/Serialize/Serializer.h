@@ -27,6 +27,7 @@
 #define KVQ_SERIALIZE_SERIALIZER_H
 
 #include "kvq/Target/ChipInfo.h"
+#include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/SmallVector.h"
 #include "llvm/Support/Error.h"
 #include <string>
@@ -66,8 +67,35 @@ llvm::Expected<CodeObject> assemblePTX(llvm::StringRef ptx, const ChipInfo &chip
 /// assemble PTX.
 bool isNoAssembler(const llvm::Error &error);
 
+/// A relocatable object of a ROCDL chip or the host, of which linkHSACO or
+/// linkSharedObject makes a code object with others.
+llvm::Expected<CodeObject> toObject(mlir::Operation *module, const ChipInfo &chip);
+
+/// One PTX of the parts that toPTX made for one chip, in their order, whose
+/// kernels have different names.
+llvm::Expected<std::string> joinPTX(llvm::ArrayRef<llvm::StringRef> parts);
+
+/// Whether this machine can make a cubin of parts that were assembled one by one:
+/// with an nvJitLink that makes relocatable cubins, or with ptxas and nvlink.
+bool canLinkCubins(const ChipInfo &chip);
+
+/// Assembles PTX to a relocatable cubin, by the same assembler as assemblePTX.
+llvm::Expected<CodeObject> assemblePTXPart(llvm::StringRef ptx, const ChipInfo &chip);
+
+/// A cubin of the kernels of several relocatable ones.
+llvm::Expected<CodeObject> linkCubins(llvm::ArrayRef<llvm::StringRef> cubins, const ChipInfo &chip);
+
+/// The files that assemblePTX and the two above look at on this machine, by size
+/// and time: what they give is the same while this text is. Loads none of them
+/// unless nvJitLink is only where the system finds libraries.
+std::string describeAssemblers();
+
 /// A linked code object (version 5) for a ROCDL chip, without device libraries.
 llvm::Expected<CodeObject> toHSACO(mlir::Operation *module, const ChipInfo &chip);
+
+/// The same of objects of one chip, in their order, with one note that describes
+/// the kernels of all.
+llvm::Expected<CodeObject> linkHSACO(llvm::ArrayRef<llvm::StringRef> objects);
 
 /// The same module's assembly (for an NVVM chip its PTX), for tests that read
 /// instructions.
@@ -77,6 +105,10 @@ llvm::Expected<std::string> toAssembly(mlir::Operation *module, const ChipInfo &
 /// (x86-64-v3; armv8-a on aarch64), which exports the module's public functions.
 /// It needs no library; memcpy, memmove and memset come from its process.
 llvm::Expected<CodeObject> toSharedObject(mlir::Operation *module, const ChipInfo &chip);
+
+/// The same of objects of the host, in their order.
+llvm::Expected<CodeObject> linkSharedObject(llvm::ArrayRef<llvm::StringRef> objects,
+                                            const ChipInfo &chip);
 
 } // namespace kvq
 

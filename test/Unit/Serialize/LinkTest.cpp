@@ -1,0 +1,220 @@
+//===- LinkTest.cpp - Kernels that are serialised one by one --------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "Modules.h"
+#include "llvm/BinaryFormat/ELF.h"
+#include "llvm/BinaryFormat/MsgPackDocument.h"
+#include "llvm/Object/ELF.h"
+#include "llvm/Object/ELFObjectFile.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/FileUtilities.h"
+#include "llvm/Support/raw_ostream.h"
+#include <cstdlib>
+#include <dlfcn.h>
+#include <numeric>
+
+using namespace kvq;
+using namespace kvq::test;
+
+namespace {
+
+llvm::StringRef bytes(const CodeObject &code) { return {code.data(), code.size()}; }
+
+std::string replaceAll(std::string text, llvm::StringRef from, llvm::StringRef to) {
+  for (size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
+    text.replace(at, from.size(), to);
+  return text;
+}
+
+std::string textOf(mlir::Operation *module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << *module;
+  return text;
+}
+
+/// The kernel of copyKernel under another name.
+Parsed copyKernelNamed(const ChipInfo &chip, llvm::StringRef name) {
+  Parsed kernel = copyKernel(chip);
+  return parse(replaceAll(textOf(kernel.module->getOperation()), "@copy", ("@" + name).str()));
+}
+
+/// Two objects, of kernels 'first' and 'second'.
+std::pair<CodeObject, CodeObject> twoObjects(const ChipInfo &chip) {
+  return {take(toObject(copyKernelNamed(chip, "first").get(), chip)),
+          take(toObject(copyKernelNamed(chip, "second").get(), chip))};
+}
+
+/// The documents in the notes of AMD of a code object.
+std::vector<std::string> metadataOf(const CodeObject &code) {
+  using Elf = llvm::object::ELF64LE;
+  std::vector<std::string> documents;
+  auto file = llvm::cantFail(llvm::object::ELFFile<Elf>::create(bytes(code)));
+  for (const Elf::Phdr &segment : take(file.program_headers())) {
+    if (segment.p_type != llvm::ELF::PT_NOTE)
+      continue;
+    llvm::Error error = llvm::Error::success();
+    for (Elf::Note note : file.notes(segment, error))
+      if (note.getType() == llvm::ELF::NT_AMDGPU_METADATA)
+        documents.push_back(note.getDescAsStringRef(segment.p_align).str());
+    EXPECT_FALSE(bool(error));
+  }
+  return documents;
+}
+
+class LinkedHsacoOfEachChip : public testing::TestWithParam<const ChipInfo *> {};
+
+/// One way to assemble and link; skipped where it is absent.
+class LinkedCubin : public testing::TestWithParam<const char *> {
+protected:
+  void SetUp() override {
+    setenv("KVQ_PTX_ASSEMBLER", GetParam(), /*overwrite=*/1);
+    if (!canLinkCubins(chip))
+      GTEST_SKIP() << GetParam() << " cannot link cubins on this machine";
+  }
+  void TearDown() override { unsetenv("KVQ_PTX_ASSEMBLER"); }
+
+  CodeObject assemble(llvm::StringRef name) {
+    return take(assemblePTXPart(take(toPTX(copyKernelNamed(chip, name).get(), chip)), chip));
+  }
+
+  const ChipInfo &chip = *findChip("sm_90");
+};
+
+} // namespace
+
+INSTANTIATE_TEST_SUITE_P(Chips, LinkedHsacoOfEachChip, testing::ValuesIn(chipsOf(Backend::ROCDL)),
+                         [](const auto &info) { return info.param->name.str(); });
+INSTANTIATE_TEST_SUITE_P(Ways, LinkedCubin, testing::Values("nvjitlink", "ptxas"),
+                         [](const auto &info) { return std::string(info.param); });
+
+// Loaders read one note, which has to describe the kernels of all objects as if
+// they had been one module.
+TEST_P(LinkedHsacoOfEachChip, HasOneNoteForTheKernelsOfAllObjects) {
+  auto [first, second] = twoObjects(*GetParam());
+  CodeObject linked = take(linkHSACO({bytes(first), bytes(second)}));
+  std::vector<std::string> documents = metadataOf(linked);
+  ASSERT_EQ(documents.size(), 1u);
+  llvm::msgpack::Document metadata;
+  ASSERT_TRUE(metadata.readFromBlob(documents[0], /*Multi=*/false));
+  auto &kernels = metadata.getRoot().getMap()["amdhsa.kernels"].getArray();
+  ASSERT_EQ(kernels.size(), 2u);
+  EXPECT_EQ(kernels[0].getMap()[".symbol"].getString(), "first.kd");
+  EXPECT_EQ(kernels[1].getMap()[".symbol"].getString(), "second.kd");
+
+  // The text of one module with both.
+  std::string both = textOf(copyKernelNamed(*GetParam(), "first").get());
+  std::string other = textOf(copyKernelNamed(*GetParam(), "second").get());
+  size_t begin = other.find("llvm.func"), end = other.rfind("}");
+  both.insert(both.rfind("}"), other.substr(begin, end - begin));
+  EXPECT_EQ(metadataOf(take(toHSACO(parse(both).get(), *GetParam()))), documents);
+}
+
+TEST(LinkedHsaco, RefusesWhatIsNoObject) {
+  auto [first, second] = twoObjects(*findChip("gfx942"));
+  for (llvm::StringRef wrong : {llvm::StringRef(), llvm::StringRef("no object"),
+                                bytes(second).take_front(100), bytes(second).drop_back(200)}) {
+    std::string error = errorOf(linkHSACO({bytes(first), wrong}));
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+  }
+  CodeObject host = take(toObject(copyKernelNamed(test::host(), "host").get(), test::host()));
+  EXPECT_NE(errorOf(linkHSACO({bytes(first), bytes(host)})).find("metadata"), std::string::npos);
+}
+
+TEST(LinkedSharedObject, HasTheKernelsOfAllObjects) {
+  auto [first, second] = twoObjects(host());
+  CodeObject code = take(linkSharedObject({bytes(first), bytes(second)}, host()));
+  EXPECT_EQ(bytes(code), bytes(take(linkSharedObject({bytes(first), bytes(second)}, host()))));
+  llvm::SmallString<128> path;
+  int descriptor;
+  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kvq-test", "so", descriptor, path));
+  llvm::FileRemover remover(path);
+  llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true) << bytes(code);
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  ASSERT_NE(library, nullptr) << dlerror();
+  for (const char *name : {"first", "second"}) {
+    auto copy = reinterpret_cast<void (*)(const int *, int *)>(dlsym(library, name));
+    ASSERT_NE(copy, nullptr) << dlerror();
+    std::vector<int> source(4096), target(4096);
+    std::iota(source.begin(), source.end(), 7);
+    copy(source.data(), target.data());
+    EXPECT_EQ(source, target);
+  }
+#ifdef __x86_64__
+  // Both read the one byte that the constructor writes.
+  auto *wide = static_cast<char *>(dlsym(library, "kvq_wide_vectors"));
+  ASSERT_NE(wide, nullptr) << dlerror();
+  EXPECT_EQ(*wide != 0, __builtin_cpu_supports("x86-64-v4") != 0);
+#endif
+  dlclose(library);
+}
+
+TEST(LinkedSharedObject, RefusesOneKernelTwice) {
+  auto [first, second] = twoObjects(host());
+  std::string error = errorOf(linkSharedObject({bytes(first), bytes(first)}, host()));
+  EXPECT_NE(error.find("duplicate symbol: first"), std::string::npos) << error;
+  EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
+TEST(JoinedPtx, HasOneHeaderAndAllKernels) {
+  const ChipInfo &chip = *findChip("sm_90");
+  std::string first = take(toPTX(copyKernelNamed(chip, "first").get(), chip));
+  std::string second = take(toPTX(copyKernelNamed(chip, "second").get(), chip));
+  std::string joined = take(joinPTX({first, second}));
+  EXPECT_EQ(llvm::StringRef(joined).count(".version"), 1u);
+  EXPECT_EQ(llvm::StringRef(joined).count(".target"), 1u);
+  EXPECT_EQ(llvm::StringRef(joined).count(".visible .entry"), 2u);
+  EXPECT_LT(joined.find("entry first("), joined.find("entry second("));
+  EXPECT_EQ(take(joinPTX({first})), first);
+  llvm::Expected<CodeObject> cubin = assemblePTX(joined, chip);
+  if (!cubin) {
+    llvm::Error error = cubin.takeError();
+    EXPECT_TRUE(isNoAssembler(error)) << llvm::toString(std::move(error));
+    llvm::consumeError(std::move(error));
+  }
+}
+
+TEST(JoinedPtx, RefusesAnotherChipsHeader) {
+  const ChipInfo &chip = *findChip("sm_90"), &other = *findChip("sm_80");
+  std::string first = take(toPTX(copyKernelNamed(chip, "first").get(), chip));
+  std::string second = take(toPTX(copyKernelNamed(other, "second").get(), other));
+  EXPECT_NE(errorOf(joinPTX({first, second})).find("header"), std::string::npos);
+  EXPECT_NE(errorOf(joinPTX({first, "no PTX"})).find("header"), std::string::npos);
+}
+
+TEST_P(LinkedCubin, HasTheKernelsOfAllParts) {
+  CodeObject first = assemble("first"), second = assemble("second");
+  EXPECT_EQ(bytes(first), bytes(assemble("first")));
+  CodeObject linked = take(linkCubins({bytes(first), bytes(second)}, chip));
+  EXPECT_EQ(bytes(linked), bytes(take(linkCubins({bytes(first), bytes(second)}, chip))));
+  auto file =
+      llvm::object::ObjectFile::createObjectFile(llvm::MemoryBufferRef(bytes(linked), "test"));
+  ASSERT_TRUE(bool(file));
+  llvm::ELF::Elf64_Ehdr header;
+  memcpy(&header, linked.data(), sizeof header);
+  EXPECT_EQ(header.e_type, llvm::ELF::ET_EXEC);
+  std::vector<std::string> functions;
+  for (const llvm::object::SymbolRef &symbol : (*file)->symbols())
+    if (take(symbol.getType()) == llvm::object::SymbolRef::ST_Function)
+      functions.push_back(take(symbol.getName()).str());
+  llvm::sort(functions);
+  EXPECT_EQ(functions, (std::vector<std::string>{"first", "second"}));
+}
+
+TEST_P(LinkedCubin, RefusesWhatIsNoCubin) {
+  CodeObject first = assemble("first");
+  std::string error = errorOf(linkCubins({bytes(first), "no cubin"}, chip));
+  EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+}
+
+TEST(Assemblers, AreDescribedByWhatTheyAre) {
+  std::string found = describeAssemblers();
+  EXPECT_EQ(found, describeAssemblers());
+  setenv("KVQ_PTX_ASSEMBLER", "none", /*overwrite=*/1);
+  EXPECT_NE(found, describeAssemblers());
+  EXPECT_FALSE(canLinkCubins(*findChip("sm_90")));
+  unsetenv("KVQ_PTX_ASSEMBLER");
+}
