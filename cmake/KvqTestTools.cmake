@@ -23,8 +23,8 @@ set(kvq_cuda_hints "$ENV{CUDA_HOME}/bin" "$ENV{CUDA_PATH}/bin" /usr/local/cuda/b
 find_program(KVQ_PTXAS ptxas HINTS ${kvq_cuda_hints} DOC "CUDA's assembler, for tests of cubins")
 find_program(KVQ_NVDISASM nvdisasm HINTS ${kvq_cuda_hints} DOC "CUDA's disassembler, for tests of SASS")
 
-# The environment of every test.
-set(KVQ_TEST_ENVIRONMENT)
+# The environment of every test: without the compile cache of whoever runs it, so that what is tested is the compiler.
+set(KVQ_TEST_ENVIRONMENT "KVQ_CACHE_DIR=")
 if(KVQ_SANITIZE)
   list(APPEND KVQ_TEST_ENVIRONMENT "ASAN_OPTIONS=${KVQ_ASAN_OPTIONS}" "UBSAN_OPTIONS=${KVQ_UBSAN_OPTIONS}"
     "ASAN_SYMBOLIZER_PATH=${LLVM_TOOLS_BINARY_DIR}/llvm-symbolizer")

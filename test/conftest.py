@@ -6,6 +6,8 @@ import pathlib
 import pytest
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent
+# Where pytest runs by itself: no compile cache, as CTest sets it.
+os.environ["KVQ_CACHE_DIR"] = ""
 
 
 @pytest.fixture(scope="session")

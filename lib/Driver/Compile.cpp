@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Driver/Compile.h"
-#include "CompileTarget.h"
+#include "CompileTargets.h"
 #include "Layers.h"
 #include "kvq/Artefact/Hash.h"
 #include "kvq/Artefact/Header.h"
@@ -16,8 +16,6 @@
 #include "kvq/Support/Json.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Pass/PassManager.h"
-#include "llvm/Support/ThreadPool.h"
-#include "llvm/Support/Threading.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -42,6 +40,8 @@ struct Plan {
   std::vector<Target> targets;
   /// Names and indices, in order.
   std::vector<std::pair<std::string, int64_t>> layers;
+  /// The module of the layers, for the cache.
+  std::string text;
 };
 
 } // namespace
@@ -67,7 +67,8 @@ llvm::Expected<Plan> Plan::make(const CompileOptions &options, const DialectRegi
   if (llvm::Error error = input->requireShapes(module))
     return error;
   Origin origin = input->getOrigin(module);
-  Plan plan{std::move(*input), std::move(origin), std::move(*targets), {}};
+  Plan plan{
+      std::move(*input), std::move(origin), std::move(*targets), {}, printWithoutLocations(module)};
   for (AttentionOp layer : getSortedLayers(module))
     plan.layers.emplace_back(layer.getSymName().str(), layer.getIndex());
   return plan;
@@ -90,34 +91,6 @@ llvm::Expected<std::vector<std::string>> kvq::describePipelines(const CompileOpt
     texts.push_back(text);
   }
   return texts;
-}
-
-/// Compiles all targets, `jobs` at a time; the first error in their order.
-static llvm::Expected<std::vector<CompiledTarget>> compileTargets(const Plan &plan,
-                                                                  const CompileOptions &options,
-                                                                  const DialectRegistry &registry,
-                                                                  Progress &progress) {
-  size_t count = plan.targets.size();
-  std::vector<CompiledTarget> compiled(count);
-  std::vector<std::string> errors(count);
-  auto compileOne = [&](size_t index) {
-    llvm::Expected<CompiledTarget> result =
-        compileTarget(plan.input, options, plan.targets[index], registry, progress);
-    if (result)
-      compiled[index] = std::move(*result);
-    else
-      errors[index] = llvm::toString(result.takeError());
-  };
-  {
-    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.jobs));
-    for (size_t index = 0; index < count; ++index)
-      pool.async([&compileOne, index] { compileOne(index); });
-    pool.wait();
-  }
-  for (const std::string &error : errors)
-    if (!error.empty())
-      return llvm::createStringError(llvm::Twine(error));
-  return compiled;
 }
 
 /// The manifest, with every different text of the layers and targets once.
@@ -178,16 +151,16 @@ llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, String
   llvm::Expected<Plan> plan = Plan::make(options, registry);
   if (!plan)
     return plan.takeError();
-  llvm::Expected<std::vector<CompiledTarget>> compiled =
-      compileTargets(*plan, options, registry, progress);
+  llvm::Expected<CompiledTargets> compiled =
+      compileTargets(plan->input, plan->text, options, plan->targets, registry, progress);
   if (!compiled)
     return compiled.takeError();
 
   TextList warnings;
-  Manifest manifest = makeManifest(*plan, options, *compiled, warnings);
+  Manifest manifest = makeManifest(*plan, options, compiled->targets, warnings);
   std::vector<OutputFile> files;
   files.push_back({kHeaderFile, toHeaderText(manifest)});
-  for (CompiledTarget &target : *compiled)
+  for (CompiledTarget &target : compiled->targets)
     for (OutputFile &file : target.files)
       files.push_back(std::move(file));
   if (llvm::Error error = addHashes(files, manifest))
@@ -195,5 +168,5 @@ llvm::Expected<CompileReport> kvq::compile(const CompileOptions &options, String
   files.push_back({kManifestFile, toJsonText(manifest)});
   if (llvm::Error error = writeOutputDirectory(folder, artefactMark(), files))
     return error;
-  return CompileReport{warnings.describe()};
+  return CompileReport{warnings.describe(), manifest.kernels.size(), compiled->kernelsBuilt};
 }

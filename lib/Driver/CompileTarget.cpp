@@ -16,13 +16,13 @@
 #include "kvq/Support/Float32Text.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
 
 using namespace mlir;
 using namespace kvq;
 
-/// The options of the passes for one of the targets.
-static KernelOptions optionsFor(const Target &target, KernelOptions options) {
+KernelOptions kvq::optionsFor(const Target &target, KernelOptions options) {
   options.chip = target.chip->name.str();
   options.fnuz = target.fnuz && !target.chip->fnuz;
   return options;
@@ -56,39 +56,9 @@ void kvq::buildTargetPipeline(OpPassManager &manager, const CompileOptions &opti
   buildLowerPipeline(manager, target.chip->backend, target.chip->name);
 }
 
-namespace {
-
-/// The compilation of a module for one target, stage by stage.
-class TargetCompiler {
-public:
-  TargetCompiler(const CompileOptions &options, const Target &target, ModuleOp module,
-                 DiagnosticCollector &diagnostics, Progress &progress)
-      : target(target), module(module), diagnostics(diagnostics), progress(progress),
-        kernelOptions(optionsFor(target, options.kernels)) {}
-
-  llvm::Error compile();
-
-  CompiledTarget result;
-
-private:
-  /// Runs the passes that `build` adds.
-  llvm::Error run(llvm::function_ref<void(OpPassManager &)> build);
-
-  llvm::Error collectLayers();
-  llvm::Error serialize();
-  void addFile(StringRef kind, StringRef extension, StringRef contents);
-  llvm::Error atTarget(llvm::Error error);
-
-  const Target &target;
-  ModuleOp module;
-  DiagnosticCollector &diagnostics;
-  Progress &progress;
-  KernelOptions kernelOptions;
-};
-
-} // namespace
-
-llvm::Error TargetCompiler::run(llvm::function_ref<void(OpPassManager &)> build) {
+/// Runs the passes that `build` adds on `module`.
+static llvm::Error run(ModuleOp module, const Target &target, DiagnosticCollector &diagnostics,
+                       llvm::function_ref<void(OpPassManager &)> build) {
   PassManager manager(module.getContext());
   build(manager);
   if (failed(manager.run(module)))
@@ -96,8 +66,10 @@ llvm::Error TargetCompiler::run(llvm::function_ref<void(OpPassManager &)> build)
   return llvm::Error::success();
 }
 
-/// What folding would erase: the layers and the kernels that they launch.
-llvm::Error TargetCompiler::collectLayers() {
+/// What folding would erase: the layers.
+static llvm::Expected<std::vector<ManifestLayerTarget>> collectLayers(ModuleOp module,
+                                                                      const Target &target) {
+  std::vector<ManifestLayerTarget> layers;
   for (AttentionOp op : getSortedLayers(module)) {
     ManifestLayerTarget layer;
     layer.target = target.chip->name.str();
@@ -111,9 +83,9 @@ llvm::Error TargetCompiler::collectLayers() {
     layer.calculateKVScales = op.getCalculateKvScales();
     layer.warnings = getTexts(op.getWarningsAttr());
     layer.notes = getTexts(op.getNotesAttr());
-    result.layers.push_back(std::move(layer));
+    layers.push_back(std::move(layer));
   }
-  return llvm::Error::success();
+  return layers;
 }
 
 /// The kernels that generation gave each layer, operations in their usual order.
@@ -126,98 +98,159 @@ static void collectKernelsOfLayers(ModuleOp module, std::vector<ManifestLayerTar
   }
 }
 
-void TargetCompiler::addFile(StringRef kind, StringRef extension, StringRef contents) {
-  std::string name = (target.chip->name + "." + extension).str();
-  result.target.files.emplace_back(kind.str(), name);
-  result.files.push_back({name, contents.str()});
+llvm::Expected<GeneratedTarget> kvq::generateTarget(const Input &input,
+                                                    const CompileOptions &options,
+                                                    const Target &target, MLIRContext &context) {
+  llvm::Expected<OwningOpRef<ModuleOp>> loaded = input.load(context);
+  if (!loaded)
+    return loaded.takeError();
+  ModuleOp module = **loaded;
+  DiagnosticCollector diagnostics(context);
+  KernelOptions kernelOptions = optionsFor(target, options.kernels);
+  GeneratedTarget generated;
+  CompiledTarget &result = generated.result;
+  result.target.target = target.chip->name.str();
+  result.target.backend = stringify(target.chip->backend).str();
+  result.target.fnuz = target.fnuz;
+  result.target.cacheType = describeCacheType(module, target);
+  if (llvm::Error error = run(module, target, diagnostics, [&](OpPassManager &manager) {
+        buildResolvePipeline(manager, kernelOptions);
+      }))
+    return error;
+  if (llvm::Error error = collectLayers(module, target).moveInto(result.layers))
+    return error;
+  if (llvm::Error error = run(module, target, diagnostics, [&](OpPassManager &manager) {
+        buildGeneratePipeline(manager, kernelOptions);
+      }))
+    return error;
+  collectKernelsOfLayers(module, result.layers);
+  generated.units = splitKernels(module);
+  for (const KernelUnit &unit : generated.units)
+    generated.numKernels += unit.kernels.size();
+  return generated;
 }
 
-llvm::Error TargetCompiler::atTarget(llvm::Error error) {
-  return llvm::createStringError(target.chip->name + ": " + llvm::toString(std::move(error)));
-}
-
-static StringRef bytes(const CodeObject &object) { return {object.data(), object.size()}; }
-
-llvm::Error TargetCompiler::serialize() {
+/// The object of a lowered module, and its PTX.
+static llvm::Error serialize(ModuleOp module, const Target &target, bool inParts,
+                             CompiledUnit &unit) {
   const ChipInfo &chip = *target.chip;
+  CodeObject object;
+  auto keep = [&] { unit.object.assign(object.begin(), object.end()); };
   if (chip.backend == Backend::Host) {
-    llvm::Expected<CodeObject> object = toSharedObject(module, chip);
-    if (!object)
-      return atTarget(object.takeError());
-    addFile("shared_object", "so", bytes(*object));
+    if (llvm::Error error = toObject(module, chip).moveInto(object))
+      return error;
+    keep();
     return llvm::Error::success();
   }
   auto kernels = *module.getOps<gpu::GPUModuleOp>().begin();
   if (chip.backend == Backend::ROCDL) {
-    llvm::Expected<CodeObject> object = toHSACO(kernels, chip);
-    if (!object)
-      return atTarget(object.takeError());
-    addFile("hsaco", "hsaco", bytes(*object));
+    if (llvm::Error error = toObject(kernels, chip).moveInto(object))
+      return error;
+    keep();
     return llvm::Error::success();
   }
-  llvm::Expected<std::string> ptx = toPTX(kernels, chip);
-  if (!ptx)
-    return atTarget(ptx.takeError());
-  addFile("ptx", "ptx", *ptx);
-  llvm::Expected<CodeObject> object = assemblePTX(*ptx, chip);
+  if (llvm::Error error = toPTX(kernels, chip).moveInto(unit.ptx))
+    return error;
+  if (inParts)
+    if (llvm::Error error = assemblePTXPart(unit.ptx, chip).moveInto(object))
+      return error;
+  keep();
+  return llvm::Error::success();
+}
+
+static llvm::Error compileUnit(ModuleOp module, const Target &target, bool inParts,
+                               DiagnosticCollector &diagnostics, CompiledUnit &unit) {
+  if (llvm::Error error = run(module, target, diagnostics, buildFoldPipeline))
+    return error;
+  for (auto kernels : module.getOps<gpu::GPUModuleOp>())
+    for (auto kernel : kernels.getOps<gpu::GPUFuncOp>())
+      unit.kernels.push_back(describeKernel(kernel, *target.chip));
+  if (llvm::Error error = run(module, target, diagnostics, [&](OpPassManager &manager) {
+        buildLowerPipeline(manager, target.chip->backend, target.chip->name);
+      }))
+    return error;
+  return serialize(module, target, inParts, unit);
+}
+
+llvm::Expected<CompiledUnit> kvq::compileUnit(const KernelUnit &unit, const Target &target,
+                                              bool inParts, MLIRContext &context) {
+  DiagnosticCollector diagnostics(context);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(unit.text, &context);
+  CompiledUnit compiled;
+  llvm::Error error = module ? ::compileUnit(*module, target, inParts, diagnostics, compiled)
+                             : diagnostics.takeError({}, "cannot read the module of a kernel");
+  if (error)
+    return llvm::createStringError(unit.origin + ": " + target.chip->name + ": " +
+                                   llvm::toString(std::move(error)));
+  return compiled;
+}
+
+static void addFile(CompiledTarget &result, StringRef kind, StringRef extension,
+                    StringRef contents) {
+  std::string name = result.target.target + "." + extension.str();
+  result.target.files.emplace_back(kind.str(), name);
+  result.files.push_back({name, contents.str()});
+}
+
+static StringRef bytes(const CodeObject &object) { return {object.data(), object.size()}; }
+
+/// Adds the PTX of all units, and a cubin if there is a way to make one.
+static llvm::Error linkPTX(ArrayRef<StringRef> ptx, ArrayRef<StringRef> cubins,
+                           const ChipInfo &chip, bool inParts, CompiledTarget &result) {
+  llvm::Expected<std::string> joined = joinPTX(ptx);
+  if (!joined)
+    return joined.takeError();
+  addFile(result, "ptx", "ptx", *joined);
+  llvm::Expected<CodeObject> object =
+      inParts ? linkCubins(cubins, chip) : assemblePTX(*joined, chip);
   if (object) {
-    addFile("cubin", "cubin", bytes(*object));
+    addFile(result, "cubin", "cubin", bytes(*object));
     return llvm::Error::success();
   }
   llvm::Error error = object.takeError();
   if (!isNoAssembler(error))
-    return atTarget(std::move(error));
+    return error;
   llvm::consumeError(std::move(error));
   result.warnings.push_back("no assembler for PTX was found (nvJitLink or ptxas); the target has "
                             "PTX, which the driver compiles when it is loaded");
   return llvm::Error::success();
 }
 
-llvm::Error TargetCompiler::compile() {
-  StringRef name = target.chip->name;
-  result.target.target = name.str();
-  result.target.backend = stringify(target.chip->backend).str();
-  result.target.fnuz = target.fnuz;
-  result.target.cacheType = describeCacheType(module, target);
-  if (llvm::Error error =
-          run([&](OpPassManager &manager) { buildResolvePipeline(manager, kernelOptions); }))
+static llvm::Error link(ArrayRef<CompiledUnit> units, const ChipInfo &chip, bool inParts,
+                        CompiledTarget &result) {
+  SmallVector<StringRef> objects, ptx;
+  for (const CompiledUnit &unit : units) {
+    objects.push_back(unit.object);
+    ptx.push_back(unit.ptx);
+  }
+  CodeObject object;
+  switch (chip.backend) {
+  case Backend::NVVM:
+    return linkPTX(ptx, objects, chip, inParts, result);
+  case Backend::ROCDL:
+    if (llvm::Error error = linkHSACO(objects).moveInto(object))
+      return error;
+    addFile(result, "hsaco", "hsaco", bytes(object));
+    return llvm::Error::success();
+  case Backend::Host:
+    break;
+  }
+  if (llvm::Error error = linkSharedObject(objects, chip).moveInto(object))
     return error;
-  if (llvm::Error error = collectLayers())
-    return error;
-  if (llvm::Error error =
-          run([&](OpPassManager &manager) { buildGeneratePipeline(manager, kernelOptions); }))
-    return error;
-  collectKernelsOfLayers(module, result.layers);
-  auto kernels = module.getOps<gpu::GPUModuleOp>();
-  size_t count = 0;
-  for (gpu::GPUModuleOp op : kernels)
-    count += llvm::range_size(op.getOps<gpu::GPUFuncOp>());
-  progress.begin(name, count);
-  if (llvm::Error error = run([&](OpPassManager &manager) { buildFoldPipeline(manager); }))
-    return error;
-  for (gpu::GPUModuleOp op : kernels)
-    for (auto kernel : op.getOps<gpu::GPUFuncOp>())
-      result.kernels.push_back(describeKernel(kernel, *target.chip));
-  if (llvm::Error error = run(
-          [&](OpPassManager &manager) { buildLowerPipeline(manager, target.chip->backend, name); }))
-    return error;
-  if (llvm::Error error = serialize())
-    return error;
-  progress.finish(name, count);
+  addFile(result, "shared_object", "so", bytes(object));
   return llvm::Error::success();
 }
 
-llvm::Expected<CompiledTarget> kvq::compileTarget(const Input &input, const CompileOptions &options,
-                                                  const Target &target,
-                                                  const DialectRegistry &registry,
-                                                  Progress &progress) {
-  MLIRContext context(registry, MLIRContext::Threading::DISABLED);
-  llvm::Expected<OwningOpRef<ModuleOp>> module = input.load(context);
-  if (!module)
-    return module.takeError();
-  DiagnosticCollector diagnostics(context);
-  TargetCompiler compiler(options, target, **module, diagnostics, progress);
-  if (llvm::Error error = compiler.compile())
-    return error;
-  return std::move(compiler.result);
+llvm::Expected<CompiledTarget> kvq::linkTarget(GeneratedTarget generated,
+                                               std::vector<CompiledUnit> compiled,
+                                               const Target &target, bool inParts) {
+  CompiledTarget &result = generated.result;
+  if (llvm::Error error = link(compiled, *target.chip, inParts, result))
+    return llvm::createStringError(target.chip->name + ": " + llvm::toString(std::move(error)));
+  // The manifest has them in the order in which they were generated.
+  result.kernels.resize(generated.numKernels);
+  for (auto [unit, code] : llvm::zip_equal(generated.units, compiled))
+    for (auto [index, kernel] : llvm::zip_equal(unit.kernels, code.kernels))
+      result.kernels[index] = std::move(kernel);
+  return std::move(result);
 }

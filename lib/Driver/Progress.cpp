@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Driver/Progress.h"
-#include "llvm/ADT/STLExtras.h"
+#include <algorithm>
 #include <cstdio>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 using namespace kvq;
@@ -18,15 +19,21 @@ Progress::~Progress() { clear(); }
 
 void Progress::begin(llvm::StringRef target, size_t kernels) {
   std::lock_guard<std::mutex> lock(mutex);
-  total += kernels;
-  active.push_back(target.str());
+  all.total += kernels;
+  active[target.str()].total = kernels;
   show();
 }
 
-void Progress::finish(llvm::StringRef target, size_t kernels) {
+void Progress::advance(llvm::StringRef target, size_t kernels) {
   std::lock_guard<std::mutex> lock(mutex);
-  done += kernels;
-  llvm::erase(active, target);
+  all.done += kernels;
+  active[target.str()].done += kernels;
+  show();
+}
+
+void Progress::finish(llvm::StringRef target) {
+  std::lock_guard<std::mutex> lock(mutex);
+  active.erase(target.str());
   show();
 }
 
@@ -39,9 +46,13 @@ void Progress::clear() {
 void Progress::show() {
   if (!isTerminal)
     return;
-  std::string names;
-  for (const std::string &target : active)
-    names += " " + target;
-  std::fprintf(stderr, "\r\033[K%zu of %zu kernels done%s%s", done, total,
-               names.empty() ? "" : ", now", names.c_str());
+  std::string text = std::to_string(all.done) + " of " + std::to_string(all.total) + " kernels";
+  for (auto &[target, count] : active)
+    text += (&target == &active.begin()->first ? ": " : ", ") + target + " " +
+            std::to_string(count.done) + " of " + std::to_string(count.total);
+  // A line that wraps could not be taken away again.
+  winsize size;
+  if (ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0)
+    text.resize(std::min<size_t>(text.size(), size.ws_col - 1));
+  std::fprintf(stderr, "\r\033[K%s", text.c_str());
 }

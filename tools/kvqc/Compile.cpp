@@ -73,9 +73,23 @@ static KernelArgument tensorParallelSize(kernels, "tensor-parallel-size",
                                          "ranks", "Ranks that share the heads (default: 1)");
 static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
                           cl::cat(category));
-static cl::opt<std::string> jobs("j", cl::desc("Targets at a time (default: all cores)"),
+static cl::opt<std::string> jobs("j", cl::desc("Threads that compile (default: all cores)"),
                                  cl::value_desc("number"), cl::Prefix, cl::sub(command),
                                  cl::cat(category));
+static cl::opt<std::string>
+    cacheFolder("cache-dir",
+                cl::desc("Where compiled kernels are kept (default: KVQ_CACHE_DIR, or kvq in "
+                         "XDG_CACHE_HOME or ~/.cache)"),
+                cl::value_desc("folder"), cl::sub(command), cl::cat(category));
+static cl::opt<bool> noCache("no-cache", cl::desc("Compile every kernel, and keep none"),
+                             cl::sub(command), cl::cat(category));
+static cl::opt<std::string>
+    cacheSizeLimit("cache-size-limit",
+                   cl::desc("Megabytes that the cache may hold (default: 1024)"),
+                   cl::value_desc("megabytes"), cl::sub(command), cl::cat(category));
+static cl::opt<bool> cacheStatistics("cache-statistics",
+                                     cl::desc("Print how many kernels the cache had"),
+                                     cl::sub(command), cl::cat(category));
 static cl::opt<bool>
     printPipeline("print-pipeline",
                   cl::desc("Print each target's passes as kvq-opt --pass-pipeline takes them; "
@@ -92,6 +106,21 @@ static llvm::Error readOps(llvm::SmallVectorImpl<std::string> &words) {
     if (!llvm::is_contained(words, word))
       words.push_back(word);
   }
+  return llvm::Error::success();
+}
+
+static llvm::Error readCacheOptions(CacheOptions &options) {
+  if (noCache && cacheFolder.getNumOccurrences())
+    return llvm::createStringError("expected one of '--no-cache' and '--cache-dir', but got both");
+  if (!noCache)
+    options.folder = cacheFolder.getNumOccurrences() ? cacheFolder : getDefaultCacheFolder();
+  if (!cacheSizeLimit.getNumOccurrences())
+    return llvm::Error::success();
+  constexpr int64_t megabyte = 1 << 20;
+  llvm::Expected<int64_t> number = parseNumber("--cache-size-limit", cacheSizeLimit, 0, largest);
+  if (!number)
+    return number.takeError();
+  options.sizeLimit = uint64_t(*number * megabyte);
   return llvm::Error::success();
 }
 
@@ -116,6 +145,8 @@ static llvm::Expected<CompileOptions> readOptions() {
       return number.takeError();
     options.jobs = unsigned(*number);
   }
+  if (llvm::Error error = readCacheOptions(options.cache))
+    return error;
   return options;
 }
 
@@ -141,6 +172,9 @@ static llvm::Error run() {
     return report.takeError();
   for (const std::string &warning : report->warnings)
     printWarning(warning);
+  if (cacheStatistics)
+    return writeStandardOutput("kernels: " + std::to_string(report->kernels) +
+                               ", built: " + std::to_string(report->kernelsBuilt) + "\n");
   return llvm::Error::success();
 }
 

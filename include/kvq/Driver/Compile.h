@@ -17,6 +17,18 @@ namespace kvq {
 /// Name and version of this compiler, as in 'kvq 0.1.0'.
 llvm::StringRef getProducer();
 
+/// Where compiled kernels are kept for the next time, and how many bytes of them.
+struct CacheOptions {
+  /// Made if it is absent; empty for no cache.
+  std::string folder;
+  uint64_t sizeLimit = uint64_t(1) << 30;
+};
+
+/// The folder of a user's cache: KVQ_CACHE_DIR where it is set, else 'kvq' in
+/// XDG_CACHE_HOME or in '.cache' of HOME; empty where there is none of them, or
+/// KVQ_CACHE_DIR is empty.
+std::string getDefaultCacheFolder();
+
 /// What kernels are asked for.
 struct CompileOptions {
   CompileOptions() { kernels.ops = {"store", "load"}; }
@@ -27,13 +39,16 @@ struct CompileOptions {
   /// The options of the passes. `chip` is each target's in turn, `fnuz` is for
   /// the host among them.
   KernelOptions kernels;
-  /// Targets compiled at a time; 0 for as many as there are cores.
+  /// Threads that compile; 0 for as many as there are cores.
   unsigned jobs = 0;
+  CacheOptions cache;
 };
 
 /// What a compilation has to say beside its output, a line each.
 struct CompileReport {
   std::vector<std::string> warnings;
+  /// The kernels of all targets, and those of them that no cache had.
+  size_t kernels = 0, kernelsBuilt = 0;
 };
 
 /// The pass pipeline of each target, as `kvq-opt --pass-pipeline` takes it: from
@@ -44,8 +59,9 @@ llvm::Expected<std::vector<std::string>> describePipelines(const CompileOptions 
 /// Whether `folder` can be written, so that one knows before the work is done.
 llvm::Error checkArtefactFolder(llvm::StringRef folder);
 
-/// Compiles the input for each target, side by side, and writes the artefact
-/// `folder`. Nothing is left there in case of an error, which is one line.
+/// Compiles the input for each target, kernels side by side, and writes the
+/// artefact `folder`, the same whatever a cache holds. Nothing is left there in case of an error,
+/// which is one line.
 llvm::Expected<CompileReport> compile(const CompileOptions &options, llvm::StringRef folder,
                                       Progress &progress);
 

@@ -8,15 +8,16 @@
 #ifndef KVQ_DRIVER_PROGRESS_H
 #define KVQ_DRIVER_PROGRESS_H
 
+#include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringRef.h"
+#include <map>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace kvq {
 
-/// One line on a terminal that says how many kernels of how many are done, and
-/// for which targets work goes on; nothing where the standard error is no
+/// One line on a terminal that says how many kernels of how many are done, in all
+/// and of each target that work goes on for; nothing where the standard error is no
 /// terminal. Any thread may report.
 class Progress {
 public:
@@ -26,8 +27,10 @@ public:
 
   /// Work on a target begins, with that many kernels.
   void begin(llvm::StringRef target, size_t kernels);
-  /// Its kernels are done.
-  void finish(llvm::StringRef target, size_t kernels);
+  /// So many more of a target's kernels are done.
+  void advance(llvm::StringRef target, size_t kernels);
+  /// The target is done.
+  void finish(llvm::StringRef target);
   /// Takes the line away, so that others can write.
   void clear();
 
@@ -36,8 +39,13 @@ private:
 
   std::mutex mutex;
   bool isTerminal;
-  size_t done = 0, total = 0;
-  std::vector<std::string> active;
+  /// Kernels done, of how many.
+  struct Count {
+    size_t done = 0, total = 0;
+  };
+  Count all;
+  /// The targets at work, in the order in which they began.
+  llvm::MapVector<std::string, Count, std::map<std::string, unsigned>> active;
 };
 
 } // namespace kvq
