@@ -70,6 +70,12 @@ static Json kernelJson(const ManifestKernel &kernel) {
   json["num_kv_heads"] = kernel.numKVHeads;
   json["head_size"] = kernel.headSize;
   json["block_size"] = kernel.blockSize;
+  if (kernel.kvLoraRank)
+    json["kv_lora_rank"] = kernel.kvLoraRank;
+  if (kernel.numHeads)
+    json["num_heads"] = kernel.numHeads;
+  if (kernel.paddingSlot >= 0)
+    json["padding_slot"] = kernel.paddingSlot;
   json["scales"] = Json::object();
   for (const auto &[name, scale] : kernel.scales) {
     Json &entry = json["scales"][name];

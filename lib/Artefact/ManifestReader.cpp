@@ -316,6 +316,9 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
   auto count = [&](std::string_view key, int64_t &result) {
     return member(place, key, [&](const auto &at) { return integer(at, 1, Limits::size, result); });
   };
+  auto optionalCount = [&](std::string_view key, int64_t most, int64_t &result) {
+    return optionalMember(place, key, [&](const auto &at) { return integer(at, 0, most, result); });
+  };
   auto name = [&](std::string_view key, std::string &result) {
     return member(place, key, [&](const auto &at) { return word(at, result); });
   };
@@ -325,6 +328,9 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
       !member(place, "layout", readLayout) || !name("source_type", kernel.sourceType) ||
       !name("cache_type", kernel.cacheType) || !count("num_kv_heads", kernel.numKVHeads) ||
       !count("head_size", kernel.headSize) || !count("block_size", kernel.blockSize) ||
+      !optionalCount("kv_lora_rank", kernel.headSize - 1, kernel.kvLoraRank) ||
+      !optionalCount("num_heads", Limits::size, kernel.numHeads) ||
+      !optionalCount("padding_slot", std::numeric_limits<int64_t>::max(), kernel.paddingSlot) ||
       !member(place, "scales", [&](const auto &at) { return readScales(at, kernel); }) ||
       !member(place, "args", [&](const auto &at) { return readArguments(at, kernel); }) ||
       !member(place, "block", [&](const auto &at) { return readBlock(at, kernel); }) ||

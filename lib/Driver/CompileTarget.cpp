@@ -98,6 +98,13 @@ static void collectKernelsOfLayers(ModuleOp module, std::vector<ManifestLayerTar
   }
 }
 
+static void addFile(CompiledTarget &result, StringRef kind, StringRef extension,
+                    StringRef contents) {
+  std::string name = result.target.target + "." + extension.str();
+  result.target.files.emplace_back(kind.str(), name);
+  result.files.push_back({name, contents.str()});
+}
+
 llvm::Expected<GeneratedTarget> kvq::generateTarget(const Input &input,
                                                     const CompileOptions &options,
                                                     const Target &target, MLIRContext &context) {
@@ -119,6 +126,11 @@ llvm::Expected<GeneratedTarget> kvq::generateTarget(const Input &input,
     return error;
   if (llvm::Error error = collectLayers(module, target).moveInto(result.layers))
     return error;
+  if (options.saveTemps) {
+    std::string text;
+    llvm::raw_string_ostream(text) << module;
+    addFile(result, "resolved_ir", "resolved.mlir", text);
+  }
   if (llvm::Error error = run(module, target, diagnostics, [&](OpPassManager &manager) {
         buildGeneratePipeline(manager, kernelOptions);
       }))
@@ -183,13 +195,6 @@ llvm::Expected<CompiledUnit> kvq::compileUnit(const KernelUnit &unit, const Targ
     return llvm::createStringError(unit.origin + ": " + target.chip->name + ": " +
                                    llvm::toString(std::move(error)));
   return compiled;
-}
-
-static void addFile(CompiledTarget &result, StringRef kind, StringRef extension,
-                    StringRef contents) {
-  std::string name = result.target.target + "." + extension.str();
-  result.target.files.emplace_back(kind.str(), name);
-  result.files.push_back({name, contents.str()});
 }
 
 static StringRef bytes(const CodeObject &object) { return {object.data(), object.size()}; }

@@ -162,7 +162,7 @@ static StringRef assemblersOf(const Target &target, StringRef assemblers) {
 std::string TargetsCompiler::targetKey(const Target &target) const {
   CacheKey key;
   key.add("target").add(moduleText).add(encodeForKey(optionsFor(target, options.kernels)));
-  key.add(target.fnuz).add(assemblersOf(target, assemblers));
+  key.add(target.fnuz).add(options.saveTemps).add(assemblersOf(target, assemblers));
   return key.take();
 }
 

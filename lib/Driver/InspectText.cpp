@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Table.h"
 #include "kvq/Artefact/JsonText.h"
 #include "kvq/Driver/Inspect.h"
 #include "kvq/Support/Float32Text.h"
@@ -87,24 +88,6 @@ static std::string resolvedCell(const InspectedLayer &layer, ScaleKind kind) {
   if (layer.calculateKVScales && (kind == ScaleKind::K || kind == ScaleKind::V))
     return "calculated";
   return formatFloat32(layer.resolved[unsigned(kind)]);
-}
-
-/// Characters of a cell, not bytes.
-static size_t columnsOf(llvm::StringRef text) {
-  return llvm::count_if(text, [](char c) { return (uint8_t(c) & 0xc0) != 0x80; });
-}
-
-static void appendRows(const std::vector<std::vector<std::string>> &rows, llvm::raw_ostream &os) {
-  std::vector<size_t> widths(rows.front().size(), 0);
-  for (const auto &row : rows)
-    for (auto [width, text] : llvm::zip_equal(widths, row))
-      width = std::max(width, columnsOf(text));
-  for (const auto &row : rows) {
-    std::string line;
-    for (auto [width, text] : llvm::zip_equal(widths, row))
-      line += text + std::string(width - columnsOf(text) + 2, ' ');
-    os << llvm::StringRef(line).rtrim() << '\n';
-  }
 }
 
 static void appendList(llvm::StringRef title, const std::vector<std::string> &lines,

@@ -90,6 +90,9 @@ ManifestKernel kvq::describeKernel(gpu::GPUFuncOp kernel, const ChipInfo &chip) 
   entry.numKVHeads = cache.getKvHeads();
   entry.headSize = cache.getHeadSize();
   entry.blockSize = cache.getBlockSize();
+  entry.kvLoraRank = cache.getKvLoraRank();
+  entry.numHeads = spec.heads;
+  entry.paddingSlot = spec.paddingSlot;
 
   SmallVector<ScaleKind> kinds = getScaleKinds(spec);
   for (auto [index, scale] : llvm::enumerate(scaled.getScaleOperands())) {

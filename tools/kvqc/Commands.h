@@ -11,6 +11,8 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Error.h"
+#include <string>
+#include <vector>
 
 namespace kvq {
 
@@ -25,9 +27,24 @@ struct Command {
 Command importCommand();
 Command inspectCommand();
 Command compileCommand();
+Command showCommand();
+Command verifyCommand();
+Command diffCommand();
+
+/// An outcome that is no error and yet exit status 1; nothing is printed.
+class Difference : public llvm::ErrorInfo<Difference> {
+public:
+  static char ID;
+  void log(llvm::raw_ostream &os) const override;
+  std::error_code convertToErrorCode() const override;
+};
 
 /// Prints a warning, "warning: " before it.
 void printWarning(llvm::StringRef text);
+
+/// Prints all `errors` but the last, which becomes the command's own; success if
+/// there are none.
+llvm::Error reportErrors(llvm::ArrayRef<std::string> errors);
 
 /// Prints an error, "error: " before it.
 void printError(llvm::StringRef text);

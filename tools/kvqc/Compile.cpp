@@ -91,6 +91,11 @@ static cl::opt<bool> cacheStatistics("cache-statistics",
                                      cl::desc("Print how many kernels the cache had"),
                                      cl::sub(command), cl::cat(category));
 static cl::opt<bool>
+    saveTemps("save-temps",
+              cl::desc("Write each target's layers with their resolved scales too, as "
+                       "CHIP.resolved.mlir"),
+              cl::sub(command), cl::cat(category));
+static cl::opt<bool>
     printPipeline("print-pipeline",
                   cl::desc("Print each target's passes as kvq-opt --pass-pipeline takes them; "
                            "without -o that is all"),
@@ -139,6 +144,7 @@ static llvm::Expected<CompileOptions> readOptions() {
     options.input.layout = options.kernels.layout;
   if (tensorParallelSize.isGiven())
     options.input.tensorParallelSize = options.kernels.tensorParallelSize;
+  options.saveTemps = saveTemps;
   if (jobs.getNumOccurrences()) {
     llvm::Expected<int64_t> number = parseNumber("-j", jobs, 1, 1024);
     if (!number)

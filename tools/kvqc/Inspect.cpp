@@ -57,13 +57,7 @@ static llvm::Error run() {
     return error;
   for (const std::string &warning : inspection->warnings.describe())
     printWarning(warning);
-  // All layers in error but the last, which is the command's own error.
-  for (const std::string &error :
-       llvm::ArrayRef(inspection->errors).drop_back(inspection->errors.empty() ? 0 : 1))
-    printError(error);
-  if (!inspection->errors.empty())
-    return llvm::createStringError(llvm::Twine(inspection->errors.back()));
-  return llvm::Error::success();
+  return reportErrors(inspection->errors);
 }
 
 Command kvq::inspectCommand() { return {&command, &category, run}; }

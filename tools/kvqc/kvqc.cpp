@@ -22,11 +22,14 @@ using namespace kvq;
 static constexpr llvm::StringLiteral help =
     R"(kvqc compiles the scales of a checkpoint's KV cache into kernels
 
-USAGE: kvqc COMMAND CHECKPOINT [options]
+USAGE: kvqc COMMAND CHECKPOINT|DIR [options]
 
   kvqc import  CHECKPOINT [-o model.mlir]    the attention layers and their scales as MLIR
   kvqc inspect CHECKPOINT [--target CHIP]    what the scales are, and what an engine makes of them
   kvqc compile CHECKPOINT -o DIR             kernels that store to and load from the cache
+  kvqc show    DIR                           what is inside such a folder
+  kvqc verify  DIR                           whether it is whole, and its host kernels right
+  kvqc diff    DIR DIR                       which layers, scales and kernels differ
   kvqc COMMAND --help                        a command's options, with examples
   kvqc --list-targets                        the chips, one a line
   kvqc --version
@@ -40,6 +43,33 @@ CHECKPOINT is a folder of Hugging Face files, a legacy kv_cache_scales.json or a
 void kvq::printWarning(llvm::StringRef text) { llvm::errs() << "warning: " << text << '\n'; }
 
 void kvq::printError(llvm::StringRef text) { llvm::errs() << "error: " << text << '\n'; }
+
+char Difference::ID = 0;
+
+void Difference::log(llvm::raw_ostream &os) const { os << "the two differ"; }
+
+std::error_code Difference::convertToErrorCode() const { return llvm::inconvertibleErrorCode(); }
+
+llvm::Error kvq::reportErrors(llvm::ArrayRef<std::string> errors) {
+  if (errors.empty())
+    return llvm::Error::success();
+  for (const std::string &error : errors.drop_back())
+    printError(error);
+  return llvm::createStringError(llvm::Twine(errors.back()));
+}
+
+static std::vector<Command> allCommands() {
+  return {importCommand(), inspectCommand(), compileCommand(),
+          showCommand(),   verifyCommand(),  diffCommand()};
+}
+
+/// The commands' names, for messages.
+static std::string listCommands() {
+  std::vector<std::string> names;
+  for (const Command &command : allCommands())
+    names.push_back(quoteName(command.options->getName()));
+  return llvm::join(names, ", ");
+}
 
 /// What LLVM's command line said, as an error of kvqc's own: one line, without
 /// the program's name before and the advice after it.
@@ -95,7 +125,7 @@ static std::string listTargets() {
 }
 
 static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
-  for (const Command &command : {importCommand(), inspectCommand(), compileCommand()}) {
+  for (const Command &command : allCommands()) {
     if (command.options->getName() != name)
       continue;
     llvm::cl::HideUnrelatedOptions(*command.category, *command.options);
@@ -110,14 +140,13 @@ static llvm::Error runCommand(int argc, char **argv, llvm::StringRef name) {
       return tidyMessage(message, llvm::sys::path::filename(argv[0]), name);
     return command.run();
   }
-  return llvm::createStringError("expected one of 'import', 'inspect', 'compile', but got " +
+  return llvm::createStringError("expected one of " + listCommands() + ", but got " +
                                  quoteName(name) + "; see 'kvqc --help'");
 }
 
 static llvm::Error run(int argc, char **argv) {
   if (argc < 2)
-    return llvm::createStringError("expected one of 'import', 'inspect', 'compile'; see "
-                                   "'kvqc --help'");
+    return llvm::createStringError("expected one of " + listCommands() + "; see 'kvqc --help'");
   llvm::StringRef first(argv[1]);
   if (first == "--help" || first == "-h" || first == "help")
     return writeStandardOutput(help);
@@ -132,6 +161,10 @@ int main(int argc, char **argv) {
   // A file that grows beyond a limit is an error of the write, not the end.
   std::signal(SIGXFSZ, SIG_IGN);
   if (llvm::Error error = run(argc, argv)) {
+    if (error.isA<Difference>()) {
+      llvm::consumeError(std::move(error));
+      return 1;
+    }
     printError(llvm::toString(std::move(error)));
     return 1;
   }

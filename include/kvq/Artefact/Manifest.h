@@ -71,6 +71,12 @@ struct ManifestScale {
 struct ManifestKernel {
   std::string symbol, target, op, layout, sourceType, cacheType;
   int64_t numKVHeads = 0, headSize = 0, blockSize = 0;
+  /// Elements of a latent row that are its latent part; 0 for caches of K and V.
+  int64_t kvLoraRank = 0;
+  /// Query heads, of operations on queries; else 0.
+  int64_t numHeads = 0;
+  /// A slot that is skipped as the negative ones are; negative for none.
+  int64_t paddingSlot = -1;
   /// By the scales' names, in order; none where the cache holds the source type.
   std::vector<std::pair<std::string, ManifestScale>> scales;
   std::vector<ManifestArgument> args;
@@ -83,7 +89,7 @@ struct ManifestTarget {
   bool fnuz = false;
   /// Null where layers differ or, with `auto`, have no source type.
   std::optional<std::string> cacheType;
-  /// Kind ('ptx', 'cubin', 'hsaco', 'shared_object') and name.
+  /// Kind ('ptx', 'cubin', 'hsaco', 'shared_object', 'resolved_ir') and name.
   std::vector<std::pair<std::string, std::string>> files;
 };
 

@@ -39,6 +39,8 @@ struct CompileOptions {
   /// The options of the passes. `chip` is each target's in turn, `fnuz` is for
   /// the host among them.
   KernelOptions kernels;
+  /// Keep each target's module with its resolved scales beside the code objects.
+  bool saveTemps = false;
   /// Threads that compile; 0 for as many as there are cores.
   unsigned jobs = 0;
   CacheOptions cache;

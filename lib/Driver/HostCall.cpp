@@ -1,0 +1,44 @@
+//===- HostCall.cpp - Calls of functions known by address -----------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "HostCall.h"
+#include <array>
+#include <utility>
+
+using namespace kvq;
+
+// The code comes from a file: there is no type beside it that a sanitizer could
+// compare.
+#if defined(__clang__)
+#define KVQ_UNCHECKED_CALL __attribute__((no_sanitize("function")))
+#else
+#define KVQ_UNCHECKED_CALL
+#endif
+
+template <size_t> using Word = int64_t;
+
+template <size_t... places>
+KVQ_UNCHECKED_CALL static void call(void *function, const int64_t *arguments,
+                                    std::index_sequence<places...>) {
+  reinterpret_cast<void (*)(Word<places>...)>(function)(arguments[places]...);
+}
+
+template <size_t count> static void callWith(void *function, const int64_t *arguments) {
+  call(function, arguments, std::make_index_sequence<count>());
+}
+
+template <size_t... counts> static constexpr auto makeCalls(std::index_sequence<counts...>) {
+  return std::array<void (*)(void *, const int64_t *), sizeof...(counts)>{callWith<counts>...};
+}
+
+bool kvq::callHostKernel(void *function, llvm::ArrayRef<int64_t> arguments) {
+  static constexpr auto calls = makeCalls(std::make_index_sequence<maxHostArguments + 1>());
+  if (arguments.size() >= calls.size())
+    return false;
+  calls[arguments.size()](function, arguments.data());
+  return true;
+}

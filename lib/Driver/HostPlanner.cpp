@@ -1,0 +1,382 @@
+//===- HostPlanner.cpp - Calls of host kernels for a test -----------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "HostMoves.h"
+#include "kvq/Dialect/CacheKernel.h"
+#include "kvq/Numerics/Reference.h"
+#include "kvq/Support/Quote.h"
+#include "llvm/Support/MathExtras.h"
+#include <numeric>
+
+using namespace mlir;
+using namespace kvq;
+
+/// A test stays within some memory, whatever the manifest says.
+static constexpr int64_t maxBlockElements = 1 << 22;
+/// Elements behind each row and each block, which nothing may touch.
+static constexpr int64_t gap = 32;
+
+namespace {
+
+/// Where the elements of a cache lie.
+struct CacheView {
+  explicit CacheView(CacheAttr cache);
+
+  size_t indexOf(const CachePart &part, int64_t block, int64_t row, int64_t head,
+                 int64_t element) const;
+  size_t getSize(int64_t numBlocks) const { return size_t(numBlocks * blockStride); }
+
+  SmallVector<CachePart, 2> parts;
+  int64_t blockStride, pageStride, headStride;
+};
+
+} // namespace
+
+CacheView::CacheView(CacheAttr cache) : parts(cache.getParts()) {
+  int64_t rows = cache.getBlockSize(), heads = cache.getKvHeads(), size = cache.getHeadSize();
+  bool headsFirst = cache.getLayout().getKind() == LayoutKind::HND;
+  blockStride = rows * heads * size + gap;
+  pageStride = headsFirst ? size : heads * size;
+  headStride = headsFirst ? rows * size : size;
+}
+
+size_t CacheView::indexOf(const CachePart &part, int64_t block, int64_t row, int64_t head,
+                          int64_t element) const {
+  int64_t index = block * blockStride + part.base;
+  if (part.isStrided())
+    index += row * pageStride + head * headStride;
+  int64_t values[] = {row, head, element};
+  for (const LayoutDigit &digit : part.digits)
+    if (!part.isStrided() || digit.dim == LayoutDim::Element)
+      index += values[unsigned(digit.dim)] / digit.divisor % digit.extent * digit.stride;
+  return size_t(index);
+}
+
+namespace kvq {
+
+class HostPlanner {
+public:
+  HostPlanner(const ManifestKernel &kernel, MLIRContext &context)
+      : kernel(kernel), context(context), plan(new HostMoves()) {}
+
+  std::unique_ptr<HostMoves> make(std::string &notRun);
+
+private:
+  /// Each returns why the kernel cannot be run; empty if it can.
+  std::string readKernel();
+  std::string planTokens();
+  std::string planBlocks();
+  std::string planRows();
+
+  void setScales(ArrayRef<ScaleKind> kinds);
+  void chooseStep(Held from, Held to);
+  HostMoves::Element elementOf(Held held) const;
+  CacheAttr cacheOf(Held held) const;
+  int64_t give(HostBuffer buffer);
+  void addCaches(const CacheView &view, StringRef prefix, std::vector<HostBuffer> &buffers,
+                 int64_t numBlocks, unsigned width);
+  void addSlots(ArrayRef<int64_t> slots);
+  void addTable(int64_t numTokens, int64_t numBlocks);
+  void fillInputs();
+  uint64_t inputAt(uint64_t count) const;
+  /// Tokens enough for rows of `elements` to hold every value.
+  int64_t countTokens(int64_t elements) const;
+
+  const ManifestKernel &kernel;
+  MLIRContext &context;
+  std::unique_ptr<HostMoves> plan;
+  CacheOpKind kind = CacheOpKind::Store;
+  CacheAttr cache;
+};
+
+} // namespace kvq
+
+static int64_t addressOf(const void *pointer) {
+  return int64_t(reinterpret_cast<uintptr_t>(pointer));
+}
+
+/// Keeps a buffer and gives its address.
+int64_t HostPlanner::give(HostBuffer buffer) {
+  plan->others.push_back(std::move(buffer));
+  return addressOf(plan->others.back().data());
+}
+
+std::string HostPlanner::readKernel() {
+  std::optional<CacheOpKind> op = symbolize<CacheOpKind>(kernel.op);
+  std::optional<LayoutKind> layout = symbolize<LayoutKind>(kernel.layout);
+  std::optional<SourceType> source = symbolize<SourceType>(kernel.sourceType);
+  std::optional<Fp8Format> format = symbolize<Fp8Format>(kernel.cacheType);
+  if (!op || *op == CacheOpKind::ComputeScales)
+    return "the reference has no answer for " + quoteName(kernel.op);
+  if (!layout)
+    return "the layout " + quoteName(kernel.layout) + " has no name";
+  if (!source || (!format && kernel.cacheType != kernel.sourceType))
+    return "its types are not known here";
+  // No product of sizes up to the manifest's limits overflows.
+  int64_t row = kernel.numKVHeads * kernel.headSize;
+  if (row > maxBlockElements || row * kernel.blockSize > maxBlockElements)
+    return "its blocks are too large for a test";
+  kind = *op;
+  Type element = format ? Type(getType(&context, *format)) : Type(getType(&context, *source));
+  auto emitError = [&] { return mlir::emitError(UnknownLoc::get(&context)); };
+  // Its message is of no use: there is no file to point at.
+  ScopedDiagnosticHandler silence(&context, [](Diagnostic &) { return success(); });
+  cache = CacheAttr::getChecked(emitError, &context, LayoutAttr::get(&context, *layout), element,
+                                kernel.blockSize, kernel.numKVHeads, kernel.headSize,
+                                kernel.kvLoraRank, /*align=*/int64_t(16));
+  return cache ? "" : "its geometry does not fit its layout";
+}
+
+HostMoves::Element HostPlanner::elementOf(Held held) const {
+  CacheAttr side = cacheOf(held);
+  return {side.getFp8Format(), *symbolize<SourceType>(kernel.sourceType)};
+}
+
+CacheAttr HostPlanner::cacheOf(Held held) const {
+  CacheKernelSpec spec;
+  spec.kind = kind;
+  spec.cache = cache;
+  spec.sourceType = getType(&context, *symbolize<SourceType>(kernel.sourceType));
+  return getInfo(kind).from == held ? getFromCache(spec) : getToCache(spec);
+}
+
+void HostPlanner::setScales(ArrayRef<ScaleKind> kinds) {
+  for (ScaleKind which : kinds) {
+    std::string name = stringify(which).str();
+    // What stands in for a scale that is an argument.
+    float value = 0.037f + 0.014f * unsigned(which), old = 0.75f / (1 + unsigned(which));
+    for (const auto &[key, scale] : kernel.scales)
+      if (key == name)
+        value = scale.value.value_or(value);
+    plan->scales.push_back(value);
+    plan->oldScales.push_back(old);
+    for (auto [prefix, number] : {std::pair("", value), std::pair("from_", old)}) {
+      HostBuffer buffer(1, sizeof(float));
+      buffer.set(0, llvm::bit_cast<uint32_t>(number));
+      plan->arguments[prefix + name + "_scale"] = give(std::move(buffer));
+    }
+  }
+}
+
+void HostPlanner::chooseStep(Held from, Held to) {
+  using Step = HostMoves::Step;
+  plan->from = elementOf(from);
+  plan->to = elementOf(to);
+  const auto &read = plan->from.format, &written = plan->to.format;
+  if (kind == CacheOpKind::Rescale)
+    plan->step = Step::Rescale;
+  else if (read == written)
+    plan->step = Step::Copy;
+  else if (!read || !written)
+    plan->step = read ? Step::Multiply : Step::Divide;
+  else {
+    plan->step = Step::Factor;
+    plan->factor = getInfo(*written).isFnuz() ? 0.5f : 2.0f;
+  }
+}
+
+void HostPlanner::addCaches(const CacheView &view, StringRef prefix,
+                            std::vector<HostBuffer> &buffers, int64_t numBlocks, unsigned width) {
+  const LayoutNames &names = getLayoutNames(cache.getLayout().isMLA());
+  for (StringRef name : names.caches) {
+    buffers.emplace_back(view.getSize(numBlocks), width);
+    plan->arguments[(prefix + name).str()] = addressOf(buffers.back().data());
+  }
+  for (StringRef name : names.prefixes) {
+    std::string start = (prefix + name).str();
+    plan->arguments[start + "_block_stride"] = view.blockStride;
+    plan->arguments[start + "_page_stride"] = view.pageStride;
+    plan->arguments[start + "_head_stride"] = view.headStride;
+  }
+  plan->arguments["num_blocks"] = numBlocks;
+}
+
+int64_t HostPlanner::countTokens(int64_t elements) const {
+  int64_t values = plan->from.getBytes() == 1 ? 256 : 65536;
+  if (plan->from.getBytes() == 4)
+    values *= 2;
+  return (values - 1) / elements + 1;
+}
+
+/// Slots as their argument has them; a pointer to i32 needs less alignment.
+void HostPlanner::addSlots(ArrayRef<int64_t> slots) {
+  bool isNarrow = false;
+  for (const ManifestArgument &argument : kernel.args)
+    isNarrow |= argument.name == "slot_mapping" && argument.align == int64_t(sizeof(int32_t));
+  HostBuffer buffer(slots.size() * (isNarrow ? 1 : 2), sizeof(int32_t));
+  for (auto [index, slot] : llvm::enumerate(slots)) {
+    if (isNarrow) {
+      buffer.set(index, unsigned(slot));
+      continue;
+    }
+    buffer.set(2 * index, unsigned(slot));
+    buffer.set(2 * index + 1, unsigned(uint64_t(slot) >> 32));
+  }
+  plan->arguments["slot_mapping"] = give(std::move(buffer));
+}
+
+/// One sequence of all tokens, whose blocks are those of the cache backwards.
+void HostPlanner::addTable(int64_t numTokens, int64_t numBlocks) {
+  HostBuffer table(numBlocks, sizeof(int32_t)), lengths(2, sizeof(int32_t));
+  for (int64_t block = 0; block < numBlocks; ++block)
+    table.set(block, unsigned(numBlocks - 1 - block));
+  lengths.set(0, 0);
+  lengths.set(1, unsigned(numTokens));
+  plan->arguments["block_table"] = give(std::move(table));
+  plan->arguments["cu_seq_lens"] = give(std::move(lengths));
+  plan->arguments["seq_starts"] = 0;
+  plan->arguments["batch"] = 1;
+  plan->arguments["block_table_stride"] = numBlocks;
+}
+
+/// store, load and gather.
+std::string HostPlanner::planTokens() {
+  bool stores = kind == CacheOpKind::Store;
+  CacheView view(cache);
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const CachePart &part : view.parts)
+    least = std::min(least, part.heads * part.headSize);
+  // Some tokens have no slot.
+  int64_t rows = cache.getBlockSize(), numTokens = countTokens(least) * 8 / 7 + 9;
+  int64_t numBlocks = (numTokens - 1) / rows + 2, numSlots = numBlocks * rows;
+  addCaches(view, "", stores ? plan->written : plan->inputs, numBlocks,
+            (stores ? plan->to : plan->from).getBytes());
+
+  std::vector<int64_t> slots;
+  int64_t step = 7919;
+  while (std::gcd(step, numSlots) != 1)
+    ++step;
+  for (int64_t token = 0; token < numTokens; ++token) {
+    int64_t slot = (token * step + 5) % numSlots;
+    if (kind == CacheOpKind::Gather)
+      slot = (numBlocks - 1 - token / rows) * rows + token % rows;
+    else if (token % 7 == 3)
+      slot = -1 - token;
+    slots.push_back(slot);
+  }
+  addSlots(slots);
+  addTable(numTokens, numBlocks);
+  plan->arguments["num_tokens"] = numTokens;
+
+  const LayoutNames &names = getLayoutNames(cache.getLayout().isMLA());
+  for (const CachePart &part : view.parts) {
+    int64_t stride = part.heads * part.headSize + gap;
+    std::vector<HostBuffer> &buffers = stores ? plan->inputs : plan->written;
+    unsigned rowsAt = buffers.size();
+    buffers.emplace_back(size_t(numTokens * stride), (stores ? plan->from : plan->to).getBytes());
+    plan->arguments[names.rows[part.rows].str()] = addressOf(buffers.back().data());
+    plan->arguments[names.rows[part.rows].str() + "_stride"] = stride;
+    for (auto [token, slot] : llvm::enumerate(slots)) {
+      if (slot < 0 || slot == kernel.paddingSlot)
+        continue;
+      for (int64_t head = 0; head < part.heads; ++head)
+        for (int64_t element = 0; element < part.headSize; ++element) {
+          size_t inRow = token * stride + head * part.headSize + element;
+          size_t inCache = view.indexOf(part, slot / rows, slot % rows, head, element);
+          plan->moves.push_back(stores ? HostMove{rowsAt, inRow, part.cache, inCache, part.scale}
+                                       : HostMove{part.cache, inCache, rowsAt, inRow, part.scale});
+        }
+    }
+  }
+  return "";
+}
+
+/// Operations on all rows of all blocks.
+std::string HostPlanner::planBlocks() {
+  const CacheOpInfo &info = getInfo(kind);
+  plan->inPlace = kind == CacheOpKind::Rescale;
+  CacheView from(cacheOf(info.from)), to(cacheOf(info.to));
+  int64_t rows = cache.getBlockSize(), least = std::numeric_limits<int64_t>::max();
+  for (const CachePart &part : from.parts)
+    least = std::min(least, part.heads * part.headSize);
+  int64_t numBlocks = (countTokens(least) - 1) / rows + 1;
+  addCaches(from, plan->inPlace ? "" : "from_", plan->inputs, numBlocks, plan->from.getBytes());
+  if (!plan->inPlace)
+    addCaches(to, "", plan->written, numBlocks, plan->to.getBytes());
+  for (auto [read, written] : llvm::zip_equal(from.parts, to.parts))
+    for (int64_t token = 0; token < numBlocks * rows; ++token)
+      for (int64_t head = 0; head < read.heads; ++head)
+        for (int64_t element = 0; element < read.headSize; ++element)
+          plan->moves.push_back(
+              {read.cache, from.indexOf(read, token / rows, token % rows, head, element),
+               written.cache, to.indexOf(written, token / rows, token % rows, head, element),
+               read.scale});
+  return "";
+}
+
+/// Operations from rows to rows.
+std::string HostPlanner::planRows() {
+  bool isQuery = kind == CacheOpKind::QuantizeQuery;
+  std::string name = isQuery ? "query" : "prob";
+  if (isQuery && kernel.numHeads == 0)
+    return "the manifest does not say how many query heads it has";
+  int64_t columns = isQuery ? kernel.numHeads * kernel.headSize : 1021;
+  if (columns > maxBlockElements)
+    return "its rows are too large for a test";
+  int64_t numRows = countTokens(columns), fromStride = columns + gap, toStride = columns + 2 * gap;
+  plan->inputs.emplace_back(size_t(numRows * fromStride), plan->from.getBytes());
+  plan->written.emplace_back(size_t(numRows * toStride), plan->to.getBytes());
+  plan->arguments[name] = addressOf(plan->inputs.back().data());
+  plan->arguments[name + "_fp8"] = addressOf(plan->written.back().data());
+  plan->arguments[name + "_stride"] = fromStride;
+  plan->arguments[name + "_fp8_stride"] = toStride;
+  plan->arguments[isQuery ? "num_tokens" : "num_rows"] = numRows;
+  plan->arguments["num_columns"] = columns;
+  for (int64_t row = 0; row < numRows; ++row)
+    for (int64_t column = 0; column < columns; ++column)
+      plan->moves.push_back(
+          {0, size_t(row * fromStride + column), 0, size_t(row * toStride + column), 0});
+  return "";
+}
+
+/// Every value in turn, neighbours far apart; of float32 those of bf16, then
+/// ones with any bits.
+uint64_t HostPlanner::inputAt(uint64_t count) const {
+  uint64_t mixed = count * 40503 + 77;
+  if (plan->from.getBytes() == 1)
+    return (count * 101 + 7) & 0xff;
+  if (plan->from.getBytes() == 2)
+    return mixed & 0xffff;
+  if (count % 131072 < 65536)
+    return (mixed & 0xffff) << 16;
+  return (count * 0x9e3779b97f4a7c15) >> 32;
+}
+
+void HostPlanner::fillInputs() {
+  // Parts are told apart by their buffers or their scales.
+  std::map<std::pair<unsigned, unsigned>, uint64_t> counts;
+  for (const HostMove &move : plan->moves) {
+    uint64_t &count = counts[{move.from, move.scale}];
+    plan->inputs[move.from].set(move.fromIndex, unsigned(inputAt(count++)));
+  }
+}
+
+std::unique_ptr<HostMoves> HostPlanner::make(std::string &notRun) {
+  notRun = readKernel();
+  if (!notRun.empty())
+    return nullptr;
+  const CacheOpInfo &info = getInfo(kind);
+  if (!cache.getFp8Format() && (info.from != Held::Cache && info.to != Held::Cache)) {
+    notRun = "the cache has no FP8 format";
+    return nullptr;
+  }
+  chooseStep(info.from, info.to);
+  ArrayRef<ScaleKind> kinds = info.scales;
+  setScales(kinds.empty() ? ArrayRef<ScaleKind>({ScaleKind::K, ScaleKind::V}) : kinds);
+  plan->arguments["out_of_range"] = addressOf(&plan->outOfRange);
+  bool isOnRows = llvm::is_contained(info.roles, ArgumentRole::OutRows);
+  notRun = isOnRows ? planRows() : info.walk == Walk::Blocks ? planBlocks() : planTokens();
+  if (!notRun.empty())
+    return nullptr;
+  fillInputs();
+  return std::move(plan);
+}
+
+std::unique_ptr<HostMoves> HostMoves::plan(const ManifestKernel &kernel, MLIRContext &context,
+                                           std::string &notRun) {
+  return HostPlanner(kernel, context).make(notRun);
+}
