@@ -12,10 +12,11 @@ import subprocess
 import compile_time
 import host_kernels
 import import_time
+import launches
 import start_time
 from settings import ROOT, Settings
 
-PARTS = {"compile": compile_time, "start": start_time, "import": import_time, "host": host_kernels}
+PARTS = {"compile": compile_time, "start": start_time, "import": import_time, "host": host_kernels, "launch": launches}
 
 
 def describe_machine():
