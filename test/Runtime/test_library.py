@@ -124,3 +124,17 @@ def test_header_serves_c_beside_the_artefact_s(language, library, source_dir, kv
     run(compiler(), "-x", c, *flags, "-I", source_dir / "include", "-I", tmp_path / "kernels", source, "-o", program, *libraries)
     # The layer's scales are 0.0234375 and 0.03125: 1 and -1 are 42.67 and -32 of them, of which E4M3 has 44 and -32, and back 1.03125 and -1.
     assert run(program, tmp_path / "kernels") == "63 e0 3f84 bf80\n"
+
+
+def test_the_page_s_program_compiles(source_dir, tmp_path):
+    (text,) = re.findall(r"^```cpp\n(.*?)^```", (source_dir / "docs" / "runtime.md").read_text(), re.MULTILINE | re.DOTALL)
+    (tmp_path / "page.cpp").write_text(text)
+    run(compiler(), "-x", "c++", "-std=c++17", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-I", source_dir / "include", tmp_path / "page.cpp")
+
+
+def test_the_page_lists_every_status(source_dir):
+    header = (source_dir / "include/kvq/Runtime/kvq_runtime.h").read_text()
+    page = (source_dir / "docs" / "runtime.md").read_text()
+    declared = set(re.findall(r"^  (KVQ_ERROR_\w+) =", header, re.MULTILINE))
+    assert len(declared) == 8
+    assert set(re.findall(r"^\| `(KVQ_ERROR_\w+)`", page, re.MULTILINE)) == declared
