@@ -60,11 +60,14 @@ static std::string prefixOf(const ManifestKernel &kernel) {
 
 static void appendKernel(const ManifestKernel &kernel, std::string &text) {
   std::string prefix = prefixOf(kernel), count = std::to_string(kernel.args.size());
-  text += "\n/* " + kernel.target + ": " + kernel.op + ", " + kernel.layout + ", " +
-          kernel.sourceType + " and " + kernel.cacheType + ", " +
+  text += "\n/* " + kernel.target + ": " + comment(kernel.op) + ", " + comment(kernel.layout) +
+          ", " + comment(kernel.sourceType) + " and " + comment(kernel.cacheType) + ", " +
           std::to_string(kernel.numKVHeads) + " heads of " + std::to_string(kernel.headSize) +
           ", blocks of " + std::to_string(kernel.blockSize) + " */\n";
   text += "static const char " + prefix + "_symbol[] = " + literal(kernel.symbol) + ";\n";
+  text += "enum {\n  " + prefix + "_num_kv_heads = " + std::to_string(kernel.numKVHeads) + ",\n  " +
+          prefix + "_head_size = " + std::to_string(kernel.headSize) + ",\n  " + prefix +
+          "_block_size = " + std::to_string(kernel.blockSize) + "\n};\n";
   text += "typedef struct " + prefix + "_args {\n";
   for (const ManifestArgument &argument : kernel.args) {
     text += "  " + cType(argument) + argument.name + ";";

@@ -195,6 +195,25 @@ static int exchange(const fs::path &fresh, const fs::path &path) {
   return rename(aside.c_str(), fresh.c_str()) == 0 ? 0 : errno;
 }
 
+/// Puts the folder `fresh` at `path`; what was there is then at `fresh`, or
+/// nothing is. Another process may do the same at the same time.
+static Error putInPlace(StringRef text, const fs::path &fresh, const fs::path &path,
+                        const kvq::OutputMark &mark) {
+  int code = 0;
+  for (unsigned attempt = 0; attempt < 100; ++attempt) {
+    Expected<bool> replaces = isReplaceable(text, path, mark);
+    if (!replaces)
+      return replaces.takeError();
+    code = *replaces ? exchange(fresh, path) : rename(fresh.c_str(), path.c_str()) != 0 ? errno : 0;
+    // A folder came, or went, since it was looked at.
+    if (code != ENOTEMPTY && code != EEXIST && code != ENOENT)
+      break;
+  }
+  if (code)
+    return systemError(text, "cannot put the folder in its place", code);
+  return Error::success();
+}
+
 Error kvq::writeOutputDirectory(StringRef text, const OutputMark &mark,
                                 ArrayRef<OutputFile> files) {
   fs::path path = nameable(text);
@@ -215,16 +234,8 @@ Error kvq::writeOutputDirectory(StringRef text, const OutputMark &mark,
   }
   synchroniseFolder(fresh);
 
-  Expected<bool> replaces = isReplaceable(text, path, mark);
-  if (!replaces)
-    return replaces.takeError();
-  int code = 0;
-  if (*replaces)
-    code = exchange(fresh, path);
-  else if (rename(fresh.c_str(), path.c_str()) != 0)
-    code = errno;
-  if (code)
-    return systemError(text, "cannot put the folder in its place", code);
+  if (Error error = putInPlace(text, fresh, path, mark))
+    return error;
   synchroniseFolder(folderOf(path));
   return Error::success();
 }

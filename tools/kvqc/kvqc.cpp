@@ -22,7 +22,7 @@ using namespace kvq;
 static constexpr llvm::StringLiteral help =
     R"(kvqc compiles the scales of a checkpoint's KV cache into kernels
 
-USAGE: kvqc COMMAND CHECKPOINT|DIR [options]
+USAGE: kvqc COMMAND CHECKPOINT [options]
 
   kvqc import  CHECKPOINT [-o model.mlir]    the attention layers and their scales as MLIR
   kvqc inspect CHECKPOINT [--target CHIP]    what the scales are, and what an engine makes of them
@@ -34,7 +34,8 @@ USAGE: kvqc COMMAND CHECKPOINT|DIR [options]
   kvqc --list-targets                        the chips, one a line
   kvqc --version
 
-CHECKPOINT is a folder of Hugging Face files, a legacy kv_cache_scales.json or a .mlir file.
+CHECKPOINT is a folder of Hugging Face files, a legacy kv_cache_scales.json or a .mlir file; DIR
+is what compile wrote.
 
   kvqc inspect Llama-3.1-8B-FP8-KV --target gfx942
   kvqc compile Llama-3.1-8B-FP8-KV -o kernels --target sm_90 --target gfx942 --target host

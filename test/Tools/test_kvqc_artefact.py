@@ -1,0 +1,400 @@
+"""kvqc show, verify and diff: what they say of artefacts, right ones and spoilt ones."""
+
+import os
+import re
+import subprocess
+
+import pytest
+from artefacts import compiled, copy_of, manifest_of, replace, rewrite
+from driver import CHECKPOINTS, Run, layer
+
+TARGETS = ["host", "sm_90", "gfx942"]
+
+
+@pytest.fixture(scope="module")
+def artefact(kvqc, tmp_path_factory):
+    """An artefact that no test changes."""
+    return compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path_factory.mktemp("artefact") / "out", "--target", ",".join(TARGETS))
+
+
+@pytest.fixture
+def spoilt(artefact, tmp_path):
+    """A copy of it to change."""
+    return copy_of(artefact, tmp_path / "copy")
+
+
+def model(tmp_path, *layers):
+    path = tmp_path / "model.mlir"
+    path.write_text("".join(layers))
+    return path
+
+
+# What show prints.
+
+
+def test_show_says_what_is_inside(kvqc, artefact):
+    text = Run(kvqc, "show", artefact).succeeds().stdout
+    manifest = manifest_of(artefact)
+    assert text.startswith(
+        f"{manifest['producer']}, checkpoint compressed-tensors (llama), SHA-256 of what was read {manifest['checkpoint']['sha256']}\n"
+    )
+    for target in manifest["targets"]:
+        for kind, name in target["files"].items():
+            size = os.path.getsize(artefact / name)
+            assert re.search(rf"^{re.escape(name)} +{kind} +{size} +{manifest['sha256'][name]}  ok$", text, re.MULTILINE), name
+    for kernel in manifest["kernels"]:
+        assert re.search(rf"^{kernel['target']} +{kernel['op']} +nhd .* {kernel['symbol']}$", text, re.MULTILINE)
+    for entry in manifest["layers"]:
+        for target, scales in entry["scales"].items():
+            numbers = " +".join(re.escape(str(scales[name])) for name in ("q", "k", "v", "prob"))
+            assert re.search(rf"^{entry['index']} +{re.escape(entry['name'])} +{target} +{numbers} +store, load$", text, re.MULTILINE)
+    assert "[ceil_div(num_tokens, 2), 1, 1]" in text
+    for warning in manifest["warnings"] + manifest["notes"]:
+        assert f"  {warning}\n" in text
+
+
+@pytest.mark.parametrize(
+    "source, arguments",
+    [
+        ("llama-ct", ["--target", "host,sm_90,gfx942", "--save-temps"]),
+        ("llama-modelopt", ["--ops", "store,load,gather,convert,rescale,quantize_query,quantize_prob,compute_scales", "--layout", "paged"]),
+        ("deepseek-mla", ["--target", "gfx942", "--layout", "mla", "--scales", "argument", "--bounds", "count"]),
+        ("llama-noscales", ["--calculate-kv-scales", "--slot-type", "i32", "--padding-slot", "3"]),
+        ("llama-ct", ["--kv-cache-dtype", "auto"]),
+    ],
+)
+def test_what_was_read_is_what_was_written(kvqc, tmp_path, source, arguments):
+    """From text to structs to text again, nothing is lost; and what compile makes, verify takes."""
+    out = compiled(kvqc, CHECKPOINTS / source, tmp_path / "out", *arguments)
+    assert Run(kvqc, "show", out, "--format", "json").succeeds().stdout == (out / "manifest.json").read_text()
+    Run(kvqc, "verify", out).succeeds()
+
+
+def test_names_with_odd_characters_stay_on_their_lines(kvqc, tmp_path):
+    out = compiled(kvqc, model(tmp_path, layer()), tmp_path / "out")
+    rewrite(out, lambda manifest: manifest["layers"][0].update(name="a\u001b[31m\nb"))
+    text = Run(kvqc, "show", out).succeeds().stdout
+    assert "a\\x1b[31m\\x0ab" in text and "\x1b" not in text
+
+
+def test_show_goes_on_past_a_wrong_file(kvqc, spoilt):
+    (spoilt / "host.so").write_bytes(b"x")
+    (spoilt / "sm_90.ptx").unlink()
+    run = Run(kvqc, "show", spoilt)
+    assert run.status == 1 and re.search(r"^host.so .* -  +[0-9a-f]{64}  wrong$", run.stdout, re.MULTILINE)
+    errors = run.stderr.splitlines()
+    assert len(errors) == 2 and all(line.startswith("error: ") for line in errors)
+    assert "host.so: expected the SHA-256" in errors[0] and "sm_90.ptx: cannot open" in errors[1]
+
+
+# What verify checks.
+
+
+def test_verify_counts_what_it_did(kvqc, artefact):
+    text = Run(kvqc, "verify", artefact).succeeds().stdout
+    lines = text.splitlines()
+    size = sum(path.stat().st_size for path in artefact.iterdir() if path.name != "manifest.json")
+    assert lines[0] == f"5 files, {size} bytes: every SHA-256 is right"
+    assert lines[1:4] == ["host: 8 kernels in shared_object", "sm_90: 8 kernels in ptx, cubin", "gfx942: 8 kernels in hsaco"]
+    # K and V, four layers: all 65,536 values at least and all 256 codes.
+    count = re.fullmatch(r"8 host kernels run: (\d+) values, 0 differences from the reference", lines[4])
+    assert count and int(count[1]) >= 4 * 2 * (65536 + 256) and len(lines) == 5
+    assert Run(kvqc, "verify", artefact, "--no-run").succeeds().stdout.splitlines() == [*lines[:4], "no kernel was run"]
+
+
+def test_verify_names_what_it_does_not_run(kvqc, tmp_path):
+    out = compiled(kvqc, model(tmp_path, layer()), tmp_path / "out", "--ops", "store,compute_scales")
+    lines = Run(kvqc, "verify", out).succeeds().stdout.splitlines()
+    assert lines[-2].startswith("1 host kernels run: ") and lines[-1] == "not run: compute_scales: the reference has no answer for 'compute_scales'"
+
+
+def test_verify_sees_another_scale_in_the_code(kvqc, spoilt):
+    """The kernels of one artefact under the manifest of another."""
+
+    def change(manifest):
+        for kernel in manifest["kernels"]:
+            kernel["scales"]["k"]["value"] *= 1.001
+
+    rewrite(spoilt, change)
+    run = Run(kvqc, "verify", spoilt)
+    run.fails("host.so: kernel 'kvq_store_nhd", "the bits 0x", "expected 0x")
+    Run(kvqc, "verify", spoilt, "--no-run").succeeds()
+
+
+SOURCE = """
+#include <stdint.h>
+void %(symbol)s(const uint16_t *key, const uint16_t *value, uint16_t *key_cache, uint16_t *value_cache, const int64_t *slots, int64_t num_tokens,
+    int64_t num_blocks, int64_t key_stride, int64_t value_stride, int64_t kb, int64_t kp, int64_t kh, int64_t vb, int64_t vp, int64_t vh) {
+  for (int64_t t = 0; t < num_tokens; ++t) {
+    if (slots[t] < 0) continue;
+    int64_t block = slots[t] / %(block)d, row = slots[t] %% %(block)d;
+    for (int64_t h = 0; h < %(heads)d; ++h)
+      for (int64_t d = 0; d < %(size)d; ++d) {
+        uint16_t k = key[t * key_stride + h * %(size)d + d], v = value[t * value_stride + h * %(size)d + d];
+        key_cache[block * kb + row * kp + h * kh + d] = %(key)s;
+        value_cache[block * vb + row * vp + h * vh + d] = %(value)s;
+      }
+    %(more)s
+  }
+}
+"""
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({}, []),
+        ({"key": "k == 0x1234 ? 0 : k"}, ["0x1234 gave 0x0, expected 0x1234"]),
+        ({"value": "v == 0x7fc1 ? 0x7fc0 : v"}, ["0x7fc1 gave 0x7fc0"]),
+        ({"more": "if (t == 4) key_cache[num_blocks * kb - 1] = 0;"}, ["writes outside"]),
+        ({"more": "((uint16_t *)key)[key_stride - 1] = 0;"}, ["what it was to read"]),
+    ],
+    ids=["right", "one-key", "one-nan", "beyond", "source"],
+)
+def test_verify_sees_one_wrong_value(kvqc, tmp_path, change, words):
+    """A store of bits, in C: right, and wrong for one value of 65,536 or in one place."""
+    out = compiled(kvqc, model(tmp_path, layer(cache="auto", kv_heads=2, size=64)), tmp_path / "out", "--ops", "store")
+    kernel = manifest_of(out)["kernels"][0]
+    text = {"symbol": kernel["symbol"], "block": 16, "heads": 2, "size": 64, "key": "k", "value": "v", "more": ""} | change
+    (tmp_path / "host.c").write_text(SOURCE % text)
+    subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", tmp_path / "host.so", tmp_path / "host.c"], check=True)
+    replace(out, "host.so", (tmp_path / "host.so").read_bytes())
+    run = Run(kvqc, "verify", out)
+    run.fails("host.so", kernel["symbol"], *words) if words else run.succeeds()
+
+
+def test_verify_sees_code_of_another_chip(kvqc, spoilt, tmp_path):
+    other = compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path / "other", "--target", "sm_89,gfx950")
+    for name, source in (("sm_90.ptx", "sm_89.ptx"), ("sm_90.cubin", "sm_89.cubin"), ("gfx942.hsaco", "gfx950.hsaco")):
+        if not (other / source).exists() or not (spoilt / name).exists():
+            continue
+        before = (spoilt / name).read_bytes()
+        replace(spoilt, name, (other / source).read_bytes())
+        Run(kvqc, "verify", spoilt).fails(name, f"expected code for '{name.split('.')[0]}', but got '{source.split('.')[0]}'")
+        replace(spoilt, name, before)
+    Run(kvqc, "verify", spoilt).succeeds()
+
+
+def test_verify_sees_missing_kernels(kvqc, spoilt, tmp_path):
+    store = compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path / "store", "--target", ",".join(TARGETS), "--ops", "store")
+    for name in ("sm_90.ptx", "sm_90.cubin", "gfx942.hsaco", "host.so"):
+        if not (store / name).exists():
+            continue
+        before = (spoilt / name).read_bytes()
+        replace(spoilt, name, (store / name).read_bytes())
+        Run(kvqc, "verify", spoilt).fails(name, "expected the kernel 'kvq_load_", "but there is none")
+        replace(spoilt, name, before)
+
+
+def test_verify_sees_other_arguments(kvqc, spoilt):
+    def drop(manifest):
+        for kernel in manifest["kernels"]:
+            kernel["args"].pop()
+
+    def narrow(manifest):
+        for kernel in manifest["kernels"]:
+            kernel["args"][-1] = {"name": "value_head_stride", "type": "i32"}
+
+    def widen(manifest):
+        for kernel in manifest["kernels"]:
+            kernel["block"] = [1024, 1, 1]
+
+    for change, words in ((drop, "expected 14 arguments, but it has 15"), (narrow, "expected 4 bytes for"), (widen, "threads")):
+        text = (spoilt / "manifest.json").read_text()
+        rewrite(spoilt, change)
+        # The header speaks of the arguments too: as if another compiler had made the artefact.
+        rewrite(spoilt, lambda manifest: manifest.update(producer="kvq 0.0.1"))
+        Run(kvqc, "verify", spoilt, "--no-run").fails(words)
+        (spoilt / "manifest.json").write_text(text)
+
+
+def test_verify_sees_another_header_and_other_files(kvqc, spoilt):
+    header = (spoilt / "kvq_kernels.h").read_bytes()
+    replace(spoilt, "kvq_kernels.h", header.replace(b"q_scale", b"p_scale"))
+    Run(kvqc, "verify", spoilt).fails("kvq_kernels.h", "the header of this manifest")
+    replace(spoilt, "kvq_kernels.h", header)
+    (spoilt / ".hidden").write_text("")
+    Run(kvqc, "verify", spoilt).fails(".hidden: expected only files that the manifest names")
+
+
+@pytest.mark.parametrize("name", ["sm_90.ptx", "sm_90.cubin", "gfx942.hsaco", "host.so"])
+def test_cut_and_damaged_code_objects(kvqc, spoilt, name):
+    """With a hash that agrees: whatever is in the file is one error or none, and no crash."""
+    if not (spoilt / name).exists():
+        pytest.skip(f"no {name}")
+    whole = (spoilt / name).read_bytes()
+    # From half on the symbols, the metadata or the sections' table are gone.
+    for length in (0, 3, 4, 16, 63, 64, len(whole) // 8, len(whole) // 2):
+        replace(spoilt, name, whole[:length])
+        Run(kvqc, "verify", spoilt).fails(name)
+    for place in [*range(4, 64, 5), *range(64, len(whole), len(whole) // 12)]:
+        replace(spoilt, name, whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        run = Run(kvqc, "verify", spoilt, "--no-run")
+        run.succeeds() if run.status == 0 else run.fails(name)
+
+
+# What diff says.
+
+
+def test_equal_artefacts(kvqc, artefact, spoilt):
+    run = Run(kvqc, "diff", artefact, spoilt).succeeds()
+    assert run.stdout == ""
+
+
+def differences(kvqc, before, after):
+    run = Run(kvqc, "diff", before, after)
+    assert run.status == 1 and run.stderr == "", run.stderr
+    return run.stdout.splitlines()
+
+
+def test_diff_names_layer_scale_and_kernel(kvqc, tmp_path):
+    before = compiled(kvqc, model(tmp_path, layer(0), layer(1)), tmp_path / "a")
+    after = compiled(kvqc, model(tmp_path, layer(0), layer(1, scales="checkpoint(k = 0.5, v = 0.031)")), tmp_path / "b")
+    lines = differences(kvqc, before, after)
+    assert "layer layers.1: host: k 0.023 -> 0.5" in lines
+    olds, news = ({kernel["op"]: kernel["symbol"] for kernel in manifest_of(folder)["kernels"][-2:]} for folder in (before, after))
+    for op in ("store", "load"):
+        assert f"layer layers.1: host: {op} {olds[op]} -> {news[op]}" in lines
+        assert f"kernel host: {news[op]}: only in the second" in lines
+    assert "file host.so: other bytes" in lines and "file kvq_kernels.h: other bytes" in lines
+    # The scale is none of the other layer's business, nor V's.
+    assert not any(line.startswith("layer layers.0") or " v " in line for line in lines if line.startswith("layer"))
+    assert [line for line in lines if line.startswith("artefact")] == [
+        f"artefact: checkpoint sha256 {manifest_of(before)['checkpoint']['sha256']} -> {manifest_of(after)['checkpoint']['sha256']}"
+    ]
+
+
+def test_diff_names_targets_layers_and_grids(kvqc, tmp_path):
+    before = compiled(kvqc, model(tmp_path, layer(0), layer(1)), tmp_path / "a", "--target", "host,sm_90")
+    after = compiled(kvqc, model(tmp_path, layer(0), layer(2)), tmp_path / "b", "--target", "host,gfx942")
+    lines = differences(kvqc, before, after)
+    for line in (
+        "target sm_90: only in the first",
+        "target gfx942: only in the second",
+        "layer layers.1: only in the first",
+        "layer layers.2: only in the second",
+        "file sm_90.ptx: only in the first",
+    ):
+        assert line in lines
+    other = copy_of(before, tmp_path / "c")
+    rewrite(other, lambda manifest: manifest["kernels"][-1].update(grid=["num_tokens", 1, 1]))
+    assert differences(kvqc, before, other) == [
+        f"kernel sm_90: {manifest_of(before)['kernels'][-1]['symbol']}: grid [ceil_div(num_tokens, 2), 1, 1] -> [num_tokens, 1, 1]"
+    ]
+
+
+def test_diff_sees_order(kvqc, artefact, spoilt):
+    rewrite(spoilt, lambda manifest: manifest["kernels"].reverse())
+    assert differences(kvqc, artefact, spoilt) == ["artefact: another order of targets, layers, kernels or texts"]
+
+
+# Artefacts that lie.
+
+
+def set_field(*path):
+    *path, value = path
+
+    def change(folder):
+        def work(manifest):
+            place = manifest
+            for key in path[:-1]:
+                place = place[key]
+            place[path[-1]] = value
+
+        rewrite(folder, work)
+
+    return change
+
+
+def leave_folder(name):
+    def change(folder):
+        (folder.parent / "outside").write_bytes((folder / "host.so").read_bytes())
+        set_field("targets", 0, "files", "shared_object", name)(folder)
+        rewrite(folder, lambda manifest: manifest["sha256"].update({name: manifest["sha256"]["host.so"]}))
+
+    return change
+
+
+def link(name, target):
+    def change(folder):
+        os.rename(folder / name, folder.parent / "moved")
+        (folder / name).symlink_to(target)
+
+    return change
+
+
+def replaced(name, old, new):
+    def change(folder):
+        content = (folder / name).read_bytes()
+        assert old in content
+        (folder / name).write_bytes(content.replace(old, new, 1))
+
+    return change
+
+
+HOSTILE = {
+    "path-up": (leave_folder("../outside"), "targets[0].files.shared_object: expected the name of a file in the folder itself"),
+    "path-absolute": (leave_folder("/etc/passwd"), "expected the name of a file in the folder itself"),
+    "link": (link("host.so", "../moved"), "host.so: expected a file, but got a symbolic link"),
+    "link-of-manifest": (link("manifest.json", "../moved"), "manifest.json: expected a file, but got a symbolic link"),
+    "wrong-hash": (replaced("host.so", b"\0\0\0\0", b"\0\0\1\0"), "host.so: expected the SHA-256"),
+    "cut": (lambda folder: os.truncate(folder / "sm_90.ptx", 1000), "sm_90.ptx: expected the SHA-256"),
+    "missing": (lambda folder: os.unlink(folder / "gfx942.hsaco"), "gfx942.hsaco: cannot open the file"),
+    "pipe": (lambda folder: (os.unlink(folder / "host.so"), os.mkfifo(folder / "host.so")), "host.so: expected a file, but got a device, a pipe"),
+    "folder": (lambda folder: (os.unlink(folder / "host.so"), os.mkdir(folder / "host.so")), "host.so: expected a file, but got a folder"),
+    "huge": (lambda folder: os.truncate(folder / "host.so", 1 << 40), "host.so: expected a file of at most"),
+    "huge-manifest": (lambda folder: os.truncate(folder / "manifest.json", 1 << 40), "manifest.json: expected a file of at most"),
+    "threads": (set_field("kernels", 0, "block", [2048, 1, 1]), "kernels[0].block: expected at most 1024 threads in a block"),
+    "negative": (set_field("kernels", 1, "head_size", -128), "kernels[1].head_size: expected an integer from 1 to 1048576, but got -128"),
+    "absurd": (set_field("kernels", 1, "num_kv_heads", 1e300), "kernels[1].num_kv_heads: expected an integer"),
+    "shared": (set_field("kernels", 0, "shared_bytes", 1 << 62), "kernels[0].shared_bytes: expected"),
+    "scale": (set_field("layers", 0, "scales", "host", "k", 0.0), "layers[0].scales.host.k: expected a positive finite"),
+    "schema": (set_field("schema", "kvq.manifest/2"), "schema: expected 'kvq.manifest/1', the one schema that is read, but got 'kvq.manifest/2'"),
+    "symbol": (set_field("layers", 0, "kernels", "host", "store", "system"), "layers[0].kernels.host.store: expected the symbol of a kernel"),
+    "duplicate": (replaced("manifest.json", b'"producer"', b'"schema"'), "manifest.json: duplicate key 'schema'"),
+    "no-json": (replaced("manifest.json", b"{", b"["), "manifest.json: malformed JSON"),
+    "deep": (replaced("manifest.json", b'"schema"', b'"x": ' + b"[" * 100000 + b', "schema"'), "nested deeper"),
+    "empty": (lambda folder: os.truncate(folder / "manifest.json", 0), "manifest.json: malformed JSON"),
+    "none": (lambda folder: os.unlink(folder / "manifest.json"), "it has no 'manifest.json'"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_artefacts_are_refused(kvqc, artefact, spoilt, case):
+    change, words = HOSTILE[case]
+    change(spoilt)
+    Run(kvqc, "verify", spoilt).fails(words, spoilt)
+    Run(kvqc, "diff", artefact, spoilt).fails(words, spoilt)
+    Run(kvqc, "diff", spoilt, artefact).fails(words, spoilt)
+    shown = Run(kvqc, "show", spoilt)
+    assert shown.status == 1 and words in shown.stderr and "Traceback" not in shown.stderr
+
+
+def test_what_is_no_artefact(kvqc, artefact, tmp_path):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    for command in (["show"], ["verify"], ["diff", artefact]):
+        Run(kvqc, *command, tmp_path / "absent").fails("absent: cannot open the folder")
+        Run(kvqc, *command, tmp_path / "file").fails("file: expected a folder that 'kvqc compile' wrote, but got a file")
+        Run(kvqc, *command, tmp_path / "folder").fails("folder: expected a folder that 'kvqc compile' wrote")
+        Run(kvqc, *command).fails("DIR, but got")
+    Run(kvqc, "show", artefact, "--format", "yaml").fails("'--format'", "'yaml'")
+
+
+# What compile leaves besides.
+
+
+def test_resolved_modules_are_kept_on_request(kvqc, kvq_opt, tmp_path):
+    out = compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path / "out", "--target", "host,gfx942", "--save-temps")
+    manifest = manifest_of(out)
+    for target in manifest["targets"]:
+        name = f"{target['target']}.resolved.mlir"
+        assert target["files"]["resolved_ir"] == name and name in manifest["sha256"]
+        text = Run(kvq_opt, "--verify-roundtrip", out / name).succeeds().stdout
+        assert text.count("kvq.attention") == 4 and text.count("resolved(") == 4 and f'chip = "{target["target"]}"' in text
+        assert str(tmp_path) not in text
+    # They are no part of what an artefact is otherwise.
+    plain = compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path / "plain", "--target", "host,gfx942")
+    for path in plain.iterdir():
+        if path.name != "manifest.json":
+            assert path.read_bytes() == (out / path.name).read_bytes()
