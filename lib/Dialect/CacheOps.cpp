@@ -76,6 +76,46 @@ static void printPointerLists(OpAsmPrinter &printer, Operation *, OperandRange, 
   printer << types.front();
 }
 
+/// The caches that are read, `into`, and those that are written; only the latter
+/// where they are both.
+static ParseResult parseCacheLists(OpAsmParser &parser, SmallVectorImpl<UnresolvedOperand> &from,
+                                   SmallVectorImpl<UnresolvedOperand> &caches) {
+  if (parser.parseOperandList(caches))
+    return failure();
+  if (failed(parser.parseOptionalKeyword("into")))
+    return success();
+  from.assign(caches.begin(), caches.end());
+  caches.clear();
+  return parser.parseOperandList(caches);
+}
+
+static void printCacheLists(OpAsmPrinter &printer, Operation *, OperandRange from,
+                            OperandRange caches) {
+  if (!from.empty())
+    printer << from << " into ";
+  printer << caches;
+}
+
+/// The strides in the same manner: one list in parentheses, or two.
+static ParseResult parseStrideLists(OpAsmParser &parser, SmallVectorImpl<UnresolvedOperand> &from,
+                                    SmallVectorImpl<UnresolvedOperand> &strides) {
+  constexpr auto delimiter = OpAsmParser::Delimiter::Paren;
+  if (parser.parseOperandList(strides, delimiter))
+    return failure();
+  if (failed(parser.parseOptionalComma()))
+    return success();
+  from.assign(strides.begin(), strides.end());
+  strides.clear();
+  return parser.parseOperandList(strides, delimiter);
+}
+
+static void printStrideLists(OpAsmPrinter &printer, Operation *, OperandRange from,
+                             OperandRange strides) {
+  if (!from.empty())
+    printer << '(' << from << "), ";
+  printer << '(' << strides << ')';
+}
+
 /// Two pointers.
 static ParseResult parsePointerPair(OpAsmParser &parser, Type &first, Type &second) {
   if (parser.parseType(first))

@@ -19,3 +19,21 @@ llvm.func @copy(%key: !llvm.ptr<1>, %value: !llvm.ptr<1>, %kc: !llvm.ptr<1>, %vc
       strides (%row, %row), (%b, %p, %h, %b, %p, %h) bounds count counting %bad : bf16, #copy, !llvm.ptr<1>
   llvm.return
 }
+
+// A cache is written from another one, with two lists of strides.
+// CHECK-LABEL: llvm.func @convert
+// CHECK: kvq.cache_recode convert %[[K:.+]], %[[V:.+]] into %[[KC:.+]], %[[VC:.+]] blocks %{{.+}} strides (%{{.+}}), (%{{.+}}) scales(%{{.+}}, %{{.+}}) : bf16, <{{.*}}>, !llvm.ptr
+llvm.func @convert(%key: !llvm.ptr, %value: !llvm.ptr, %kc: !llvm.ptr, %vc: !llvm.ptr, %blocks: i64, %n: i64, %s: f32) {
+  kvq.cache_recode convert %key, %value into %kc, %vc blocks %blocks
+      strides (%n, %n, %n, %n, %n, %n), (%n, %n, %n, %n, %n, %n) scales (%s, %s) : bf16, #cache, !llvm.ptr
+  llvm.return
+}
+
+// A cache that is written in place has one list of each: the first must not be taken for the one that is read.
+// CHECK-LABEL: llvm.func @rescale
+// CHECK: kvq.cache_recode rescale %[[KC:.+]], %[[VC:.+]] blocks %{{[^,]+}} strides (%{{[^()]+}}) from_scales(%{{.+}}, %{{.+}}) scales(%{{.+}}, %{{.+}}) : bf16, <{{.*}}>, !llvm.ptr
+llvm.func @rescale(%kc: !llvm.ptr, %vc: !llvm.ptr, %blocks: i64, %n: i64, %s: f32) {
+  kvq.cache_recode rescale %kc, %vc blocks %blocks strides (%n, %n, %n, %n, %n, %n)
+      from_scales (%s, %s) scales (%s, %s) : bf16, #cache, !llvm.ptr
+  llvm.return
+}

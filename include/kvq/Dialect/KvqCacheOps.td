@@ -215,8 +215,8 @@ def Kvq_CacheRecodeOp : Kvq_CacheOp<"cache_recode"> {
     Variadic<F32>:$scales,
     Kvq_CacheOpKindAttr:$kind), Kvq_CacheOpAttrs);
   let assemblyFormat = [{
-    custom<Word>($kind) ($from_caches^ `into`)? $caches `blocks` $num_blocks
-    `strides` (`(` $from_strides^ `)` `,`)? `(` $cache_strides `)`
+    custom<Word>($kind) custom<CacheLists>($from_caches, $caches) `blocks` $num_blocks
+    `strides` custom<StrideLists>($from_strides, $cache_strides)
     (`from_scales` `(` $from_scales^ `)`)?
     (`scales` `(` $scales^ `)`)? (`using` $arithmetic^)?
     attr-dict `:` $source_type `,` $cache `,`
