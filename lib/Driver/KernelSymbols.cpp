@@ -6,8 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "KernelSymbols.h"
+#include "kvq/Json/Json.h"
 #include "llvm/BinaryFormat/ELF.h"
-#include "llvm/BinaryFormat/MsgPackDocument.h"
+#include "llvm/BinaryFormat/MsgPackReader.h"
 #include "llvm/Object/ELF.h"
 
 using namespace llvm;
@@ -73,50 +74,83 @@ Expected<KernelSymbols> kvq::readPTX(StringRef text) {
 // AMD's metadata
 //===----------------------------------------------------------------------===//
 
-static msgpack::DocNode *findNode(msgpack::DocNode &node, StringRef key) {
-  if (!node.isMap())
-    return nullptr;
-  auto found = node.getMap().find(key);
-  return found == node.getMap().end() ? nullptr : &found->second;
+/// Reads one object and what is in it. (LLVM's msgpack::Document traps where a
+/// key is a map.)
+static Error readObject(msgpack::Reader &reader, JsonValue &value, unsigned depth) {
+  auto malformed = [] {
+    return createStringError("expected metadata of kernels, but it is malformed");
+  };
+  constexpr unsigned deepest = 16;
+  msgpack::Object object;
+  Expected<bool> isRead = reader.read(object);
+  if (!isRead)
+    return isRead.takeError();
+  if (!*isRead || depth > deepest)
+    return malformed();
+  switch (object.Kind) {
+  case msgpack::Type::Int:
+  case msgpack::Type::UInt:
+    value.kind = JsonValue::Kind::Number;
+    if (object.Kind == msgpack::Type::UInt || object.Int >= 0)
+      value.number.natural = object.UInt;
+    return Error::success();
+  case msgpack::Type::String:
+    value.kind = JsonValue::Kind::String;
+    value.string = object.Raw.str();
+    return Error::success();
+  case msgpack::Type::Array:
+    value.kind = JsonValue::Kind::Array;
+    for (size_t left = object.Length; left; --left)
+      if (Error error = readObject(reader, value.elements.emplace_back(), depth + 1))
+        return error;
+    return Error::success();
+  case msgpack::Type::Map:
+    value.kind = JsonValue::Kind::Object;
+    for (size_t left = object.Length; left; --left) {
+      JsonValue key;
+      if (Error error = readObject(reader, key, depth + 1))
+        return error;
+      if (!key.isString())
+        return malformed();
+      auto &member = value.members.emplace_back(std::move(key.string), JsonValue());
+      if (Error error = readObject(reader, member.second, depth + 1))
+        return error;
+    }
+    return Error::success();
+  default:
+    return Error::success();
+  }
 }
 
-static std::optional<int64_t> findNumber(msgpack::DocNode &node, StringRef key) {
-  msgpack::DocNode *found = findNode(node, key);
-  if (found && found->getKind() == msgpack::Type::UInt)
-    return int64_t(found->getUInt());
-  if (found && found->getKind() == msgpack::Type::Int)
-    return found->getInt();
-  return std::nullopt;
-}
-
-static StringRef findText(msgpack::DocNode &node, StringRef key) {
-  msgpack::DocNode *found = findNode(node, key);
-  return found && found->isString() ? found->getString() : StringRef();
+static std::optional<int64_t> findNumber(const JsonValue &object, StringRef key) {
+  const JsonValue *found = object.find(key);
+  if (!found || !found->number.natural || *found->number.natural > uint64_t(INT64_MAX))
+    return std::nullopt;
+  return int64_t(*found->number.natural);
 }
 
 /// Adds what the metadata says of the kernels that are there.
 static Error addMetadata(StringRef blob, KernelSymbols &symbols) {
-  msgpack::Document document;
-  if (!document.readFromBlob(blob, /*Multi=*/false))
-    return createStringError("expected metadata of kernels, but it is malformed");
+  JsonValue root;
+  msgpack::Reader reader(blob);
+  if (Error error = readObject(reader, root, 0))
+    return error;
   // 'amdgcn-amd-amdhsa--gfx942', with ':' and features behind where it has any.
-  StringRef target = findText(document.getRoot(), "amdhsa.target");
+  StringRef target = root.findString("amdhsa.target");
   symbols.chip = target.rsplit('-').second.split(':').first.str();
-  msgpack::DocNode *kernels = findNode(document.getRoot(), "amdhsa.kernels");
+  const JsonValue *kernels = root.find("amdhsa.kernels");
   if (!kernels || !kernels->isArray())
     return createStringError("expected metadata with 'amdhsa.kernels'");
-  for (msgpack::DocNode &entry : kernels->getArray()) {
-    auto found = symbols.kernels.find(findText(entry, ".name"));
+  for (const JsonValue &entry : kernels->elements) {
+    auto found = symbols.kernels.find(entry.findString(".name"));
     if (found == symbols.kernels.end())
       continue;
     found->second.maxThreads = findNumber(entry, ".max_flat_workgroup_size");
     std::vector<int64_t> &sizes = found->second.argumentSizes.emplace();
-    msgpack::DocNode *arguments = findNode(entry, ".args");
-    if (!arguments || !arguments->isArray())
-      continue;
-    for (msgpack::DocNode &argument : arguments->getArray())
-      if (!findText(argument, ".value_kind").starts_with("hidden_"))
-        sizes.push_back(findNumber(argument, ".size").value_or(0));
+    if (const JsonValue *arguments = entry.find(".args"))
+      for (const JsonValue &argument : arguments->elements)
+        if (!StringRef(argument.findString(".value_kind")).starts_with("hidden_"))
+          sizes.push_back(findNumber(argument, ".size").value_or(0));
   }
   return Error::success();
 }

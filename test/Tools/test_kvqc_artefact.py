@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 from artefacts import compiled, copy_of, manifest_of, replace, rewrite
-from driver import CHECKPOINTS, Run, layer
+from driver import CHECKPOINTS, Run, checkpoint, f32, layer, scales
 
 TARGETS = ["host", "sm_90", "gfx942"]
 
@@ -45,8 +45,8 @@ def test_show_says_what_is_inside(kvqc, artefact):
     for kernel in manifest["kernels"]:
         assert re.search(rf"^{kernel['target']} +{kernel['op']} +nhd .* {kernel['symbol']}$", text, re.MULTILINE)
     for entry in manifest["layers"]:
-        for target, scales in entry["scales"].items():
-            numbers = " +".join(re.escape(str(scales[name])) for name in ("q", "k", "v", "prob"))
+        for target, resolved in entry["scales"].items():
+            numbers = " +".join(re.escape(str(resolved[name])) for name in ("q", "k", "v", "prob"))
             assert re.search(rf"^{entry['index']} +{re.escape(entry['name'])} +{target} +{numbers} +store, load$", text, re.MULTILINE)
     assert "[ceil_div(num_tokens, 2), 1, 1]" in text
     for warning in manifest["warnings"] + manifest["notes"]:
@@ -398,3 +398,65 @@ def test_resolved_modules_are_kept_on_request(kvqc, kvq_opt, tmp_path):
     for path in plain.iterdir():
         if path.name != "manifest.json":
             assert path.read_bytes() == (out / path.name).read_bytes()
+
+
+def size_of(expression, values):
+    """A grid's entry for values of the arguments."""
+    if isinstance(expression, int):
+        return expression
+    if isinstance(expression, str):
+        return values[expression]
+    [(kind, operands)] = expression.items()
+    a, b = (size_of(operand, values) for operand in operands)
+    return -(-a // b) if kind == "ceil_div" else {"mul": a * b, "min": min(a, b), "max": max(a, b)}[kind]
+
+
+@pytest.mark.parametrize("compiler", [["gcc", "-std=c99"], ["g++", "-std=c++11", "-x", "c++"]])
+def test_geometry_of_every_operation_in_the_header(kvqc, tmp_path, compiler):
+    """The header's inline functions give the manifest's grids and blocks."""
+    ops = "store,load,gather,convert,rescale,quantize_query,quantize_prob,compute_scales"
+    out = compiled(kvqc, model(tmp_path, layer()), tmp_path / "out", "--target", "sm_90,gfx942", "--ops", ops, "--block-size", "32")
+    kernels = manifest_of(out)["kernels"]
+    assert len(kernels) == 16
+    lines, expected = [], []
+    for kernel in kernels:
+        name = f"{kernel['target']}_{kernel['symbol']}"
+        lines.append(f"{{ {name}_args args; kvq_launch launch;")
+        scalars = [argument["name"] for argument in kernel["args"] if argument["type"] != "ptr"]
+        for base in (0, 1, 31, 32, 1000000007):
+            values = {scalar: base + index for index, scalar in enumerate(scalars)}
+            lines += [f"args.{scalar} = {value};" for scalar, value in values.items()]
+            lines.append(f"launch = {name}_geometry(&args); show(&launch);")
+            sizes = [size_of(entry, values) for entry in kernel["grid"] + kernel["block"]]
+            expected.append(" ".join(map(str, [*sizes, kernel["shared_bytes"]])))
+        lines.append(f"if ({name}_num_kv_heads != 8 || {name}_head_size != 128 || {name}_block_size != 32) return 1; }}")
+    show = "".join(f'printf("%lld ", (long long)launch->{part}[{axis}]);' for part in ("grid", "block") for axis in range(3))
+    (tmp_path / "use.c").write_text(
+        '#include "kvq_kernels.h"\n#include <stdio.h>\nstatic void show(const kvq_launch *launch) { '
+        + show
+        + 'printf("%lld\\n", (long long)launch->shared_bytes); }\nint main(void) {\n'
+        + "\n".join(lines)
+        + "\nreturn 0; }\n"
+    )
+    subprocess.run([*compiler, "-Wall", "-Wextra", "-Werror", f"-I{out}", tmp_path / "use.c", "-o", tmp_path / "use"], check=True)
+    assert subprocess.run([tmp_path / "use"], capture_output=True, text=True, check=True).stdout.splitlines() == expected
+
+
+def test_the_hash_of_the_inputs_is_of_what_was_read(kvqc, tmp_path):
+    """Scales, configuration and index count; weights, and where the files lie, do not."""
+
+    def hash_of(name, k=0.5, weight=1.0, config=None, quantization=None):
+        tensors = scales(k, 0.25) | {"model.layers.0.mlp.up_proj.weight": f32(weight)}
+        folder = checkpoint(tmp_path / name, tensors, config)
+        if quantization:
+            (folder / "hf_quant_config.json").write_text(quantization)
+        return manifest_of(compiled(kvqc, folder, tmp_path / f"{name}-out"))["checkpoint"]["sha256"]
+
+    plain = hash_of("plain")
+    assert hash_of("weights", weight=2.0) == plain
+    others = [
+        hash_of("scale", k=0.75),
+        hash_of("config", config={"rope_theta": 10000.0}),
+        hash_of("quantization", quantization='{"producer": {"name": "modelopt"}, "quantization": {"kv_cache_quant_algo": "FP8"}}'),
+    ]
+    assert len({plain, *others}) == 4
