@@ -22,8 +22,8 @@ using namespace kvq::runtime;
 
 namespace {
 
-using Context = struct CUctx_st *;
-using Module = struct CUmod_st *;
+using Context = void *;
+using Module = void *;
 
 enum : int {
   kSuccess = 0,

@@ -21,7 +21,7 @@ using namespace kvq::runtime;
 
 namespace {
 
-using Module = struct ihipModule_t *;
+using Module = void *;
 
 enum : int { kSuccess = 0, kNoBinaryForGpu = 209 };
 

@@ -9,15 +9,16 @@
 #include <cstring>
 
 using namespace kvq::test;
-using Context = StandInContext *;
-using Module = StandInModule *;
+// Opaque, as the runtime has them: calls through another type are found by UBSan.
+using Context = void *;
+using Module = void *;
 
 namespace {
 
 enum : int { kInvalidContext = 201, kInvalidDevice = 101, kInvalidValue = 1, kNoDevice = 100 };
 
 /// The contexts of a thread, the current one last.
-thread_local std::vector<Context> stack;
+thread_local std::vector<StandInContext *> stack;
 
 StandIn &standIn() { return *kvq_stand_in(); }
 
@@ -86,7 +87,7 @@ int cuCtxPushCurrent_v2(Context context) {
   KVQ_RETURN_FAILURE("cuCtxPushCurrent");
   if (!context)
     return kInvalidContext;
-  stack.push_back(context);
+  stack.push_back(static_cast<StandInContext *>(context));
   return 0;
 }
 
@@ -133,16 +134,17 @@ int cuModuleLoadDataEx(Module *module, const void *image, unsigned numOptions, i
 
 int cuModuleUnload(Module module) {
   KVQ_RETURN_FAILURE("cuModuleUnload");
-  if (stack.empty() || stack.back() != module->context)
+  auto *loaded = static_cast<StandInModule *>(module);
+  if (stack.empty() || stack.back() != loaded->context)
     return kInvalidContext;
   std::lock_guard<std::mutex> lock(standIn().mutex);
-  standIn().modules.erase(module);
+  standIn().modules.erase(loaded);
   return 0;
 }
 
 int cuModuleGetFunction(void **function, Module module, const char *name) {
   KVQ_RETURN_FAILURE("cuModuleGetFunction");
-  *function = standIn().find(module, name);
+  *function = standIn().find(static_cast<StandInModule *>(module), name);
   return 0;
 }
 

@@ -16,13 +16,12 @@ namespace {
 class DeviceTest : public RuntimeTest {
 protected:
   void push(StandInContext *context) {
-    ASSERT_EQ(
-        standInFunction<int(StandInContext *)>(KVQ_STAND_IN_CUDA, "cuCtxPushCurrent_v2")(context),
-        0);
+    auto *function = standInFunction<int(void *)>(KVQ_STAND_IN_CUDA, "cuCtxPushCurrent_v2");
+    ASSERT_EQ(function(context), 0);
   }
-  StandInContext *pop() {
-    StandInContext *context = nullptr;
-    standInFunction<int(StandInContext **)>(KVQ_STAND_IN_CUDA, "cuCtxPopCurrent_v2")(&context);
+  void *pop() {
+    void *context = nullptr;
+    standInFunction<int(void **)>(KVQ_STAND_IN_CUDA, "cuCtxPopCurrent_v2")(&context);
     return context;
   }
 
