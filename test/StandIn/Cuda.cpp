@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StandIn.h"
+#include <cstdlib>
 #include <cstring>
 
 using namespace kvq::test;
@@ -158,6 +159,24 @@ int cuFuncLoad(void *) {
 int cuFuncGetAttribute(int *value, int, void *) {
   KVQ_RETURN_FAILURE("cuFuncGetAttribute");
   *value = 32;
+  return 0;
+}
+
+// Memory of the host serves as the device's.
+int cuMemAllocManaged(void **pointer, size_t size, unsigned) {
+  KVQ_RETURN_FAILURE("cuMemAllocManaged");
+  *pointer = aligned_alloc(256, size);
+  return 0;
+}
+
+int cuMemFree_v2(void *pointer) {
+  KVQ_RETURN_FAILURE("cuMemFree");
+  free(pointer);
+  return 0;
+}
+
+int cuCtxSynchronize() {
+  KVQ_RETURN_FAILURE("cuCtxSynchronize");
   return 0;
 }
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "StandIn.h"
+#include <cstdlib>
 #include <cstring>
 
 using namespace kvq::test;
@@ -93,6 +94,24 @@ int hipModuleUnload(Module module) {
 int hipModuleGetFunction(void **function, Module module, const char *name) {
   KVQ_RETURN_FAILURE("hipModuleGetFunction");
   *function = standIn().find(static_cast<StandInModule *>(module), name);
+  return 0;
+}
+
+// Memory of the host serves as the device's.
+int hipMallocManaged(void **pointer, size_t size, unsigned) {
+  KVQ_RETURN_FAILURE("hipMallocManaged");
+  *pointer = aligned_alloc(256, size);
+  return 0;
+}
+
+int hipFree(void *pointer) {
+  KVQ_RETURN_FAILURE("hipFree");
+  free(pointer);
+  return 0;
+}
+
+int hipDeviceSynchronize() {
+  KVQ_RETURN_FAILURE("hipDeviceSynchronize");
   return 0;
 }
 

@@ -6,7 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "StandIn.h"
+#include <cstdlib>
 #include <cstring>
+#include <dlfcn.h>
 
 using namespace kvq::test;
 
@@ -44,13 +46,53 @@ StandInModule *StandIn::load(const void *image, StandInContext *context) {
   return address;
 }
 
+/// The host's function of that name; null where none is to be run.
+static void *findHostFunction(const char *symbol) {
+  const char *path = getenv("KVQ_STAND_IN_HOST");
+  void *host = path ? dlopen(path, RTLD_NOW | RTLD_LOCAL) : nullptr;
+  return host ? dlsym(host, symbol) : nullptr;
+}
+
+/// How many arguments the environment says that the operation 'kvq_OP_…' has.
+static size_t countArguments(const std::string &symbol) {
+  const char *entry = getenv("KVQ_STAND_IN_ARGUMENTS");
+  while (entry && *entry) {
+    const char *colon = strchr(entry, ':');
+    if (!colon)
+      return 0;
+    if (symbol.rfind("kvq_" + std::string(entry, colon) + "_", 0) == 0)
+      return size_t(atoi(colon + 1));
+    entry = strchr(colon, ',');
+    entry += entry != nullptr;
+  }
+  return 0;
+}
+
+/// Calls a function of at most 24 arguments of 8 bytes; what it does not have it
+/// does not look at.
+#if defined(__clang__)
+__attribute__((no_sanitize("function")))
+#endif
+static void callHost(void *function, const std::vector<uint64_t> &arguments) {
+  using Word = uint64_t;
+  Word a[24] = {};
+  for (size_t i = 0; i < arguments.size() && i < 24; ++i)
+    a[i] = arguments[i];
+  reinterpret_cast<void (*)(Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word,
+                            Word, Word, Word, Word, Word, Word, Word, Word, Word, Word, Word,
+                            Word)>(function)(a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7], a[8],
+                                             a[9], a[10], a[11], a[12], a[13], a[14], a[15], a[16],
+                                             a[17], a[18], a[19], a[20], a[21], a[22], a[23]);
+}
+
 void *StandIn::find(StandInModule *module, const char *symbol) {
   std::lock_guard<std::mutex> lock(mutex);
   std::unique_ptr<StandInFunction> &function = module->functions[symbol];
   auto count = numArguments.find(symbol);
   if (!function)
-    function = std::make_unique<StandInFunction>(
-        StandInFunction{module->image, symbol, count == numArguments.end() ? 0 : count->second});
+    function = std::make_unique<StandInFunction>(StandInFunction{
+        module->image, symbol, count == numArguments.end() ? countArguments(symbol) : count->second,
+        findHostFunction(symbol)});
   return function.get();
 }
 
@@ -63,6 +105,8 @@ void StandIn::launch(void *address, std::array<unsigned, 3> grid, std::array<uns
     memcpy(&value, params[i], sizeof(value));
     entry.arguments.push_back(value);
   }
+  if (function->host)
+    callHost(function->host, entry.arguments);
   std::lock_guard<std::mutex> lock(mutex);
   launches.push_back(std::move(entry));
 }

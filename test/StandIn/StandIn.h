@@ -10,6 +10,11 @@
 // told to. The environment's KVQ_CUDA_LIBRARY and KVQ_HIP_LIBRARY have the runtime
 // open them; a test opens them too, for what `kvq_stand_in` gives.
 //
+// They execute where the environment's KVQ_STAND_IN_HOST names a host's shared
+// object: a launch then runs its function of the same name, for the whole grid.
+// KVQ_STAND_IN_ARGUMENTS says how many arguments operations have:
+// "store:15,gather:19".
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef KVQ_TEST_STANDIN_STANDIN_H
@@ -55,6 +60,8 @@ struct StandInContext {
 struct StandInFunction {
   std::string image, symbol;
   size_t numArguments;
+  /// What a launch runs, or null.
+  void *host;
 };
 
 struct StandInModule {
