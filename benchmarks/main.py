@@ -13,10 +13,11 @@ import compile_time
 import host_kernels
 import import_time
 import launches
+import rebuild_time
 import start_time
 from settings import ROOT, Settings
 
-PARTS = {"compile": compile_time, "start": start_time, "import": import_time, "host": host_kernels, "launch": launches}
+PARTS = {"compile": compile_time, "rebuild": rebuild_time, "start": start_time, "import": import_time, "host": host_kernels, "launch": launches}
 
 
 def describe_machine():

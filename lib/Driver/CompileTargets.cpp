@@ -93,11 +93,18 @@ struct TargetState {
   std::atomic<size_t> numLeft{0};
 };
 
+/// The assemblers, if any target needs one.
+std::string describeFor(ArrayRef<Target> targets) {
+  bool any = llvm::any_of(
+      targets, [](const Target &target) { return target.chip->backend == Backend::NVVM; });
+  return any ? describeAssemblers() : "";
+}
+
 class TargetsCompiler {
 public:
   TargetsCompiler(const Input &input, StringRef text, const CompileOptions &options,
                   ArrayRef<Target> targets, const DialectRegistry &registry, Progress &progress)
-      : input(input), moduleText(text), assemblers(describeAssemblers()), options(options),
+      : input(input), moduleText(text), assemblers(describeFor(targets)), options(options),
         targets(targets), progress(progress), contexts(registry), cache(options.cache),
         states(targets.size()), pool(llvm::hardware_concurrency(options.jobs)) {
     results.targets.resize(targets.size());

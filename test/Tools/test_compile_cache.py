@@ -1,10 +1,15 @@
 """The compile cache: what it changes (how many kernels are built) and what it never changes (the bytes, and whether there are any)."""
 
+import contextlib
+import fcntl
 import os
 import pathlib
+import pty
 import re
 import stat
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -323,3 +328,35 @@ def test_errors_are_not_kept(compiler, source, tmp_path):
         texts.add(Run(compiler.kvqc, *arguments).fails("layers.1").stderr)
         assert not out.exists()
     assert len(texts) == 1
+
+
+def on_a_terminal(program, *arguments, columns=200):
+    """What a program prints on its standard error where that is a terminal."""
+    terminal, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen([str(argument) for argument in (program, *arguments)], stdout=subprocess.DEVNULL, stderr=slave) as process:
+        os.close(slave)
+        text = b""
+        # The end of a terminal is an error.
+        with contextlib.suppress(OSError):
+            while read := os.read(terminal, 4096):
+                text += read
+        os.close(terminal)
+        assert process.wait() == 0, text
+    return text.decode()
+
+
+def test_progress_on_a_terminal(compiler, source):
+    """Every kernel that is done shows, of how many and for which target; the last thing is an empty line."""
+    _, arguments = compiler.arguments(source, TARGETS, "-j1")
+    shown = [line.partition("warning: ")[0] for line in on_a_terminal(compiler.kvqc, *arguments).split("\r\x1b[K")]
+    counts = [tuple(map(int, match.groups())) for line in shown if (match := re.match(r"(\d+) of (\d+) kernels", line))]
+    assert counts == sorted(counts) and counts[-1] == (18, 18) and {done for done, _ in counts} >= set(range(2, 19, 2))
+    for target in ("sm_90", "gfx942", "host"):
+        of_target = [int(match[1]) for line in shown if (match := re.search(rf"[:,] {target} (\d+) of 6", line))]
+        assert of_target == sorted(of_target) and set(of_target) >= {0, 2, 4, 6}
+    assert shown[-1] == ""
+    # A narrow terminal has lines of its width, nothing else a line.
+    narrow = on_a_terminal(compiler.kvqc, *compiler.arguments(source, TARGETS)[1], columns=20).split("\r\x1b[K")
+    assert max(len(line.partition("warning: ")[0]) for line in narrow) == 19
+    assert compiler(source, TARGETS)[:2] == (18, 18)
