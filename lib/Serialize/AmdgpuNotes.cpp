@@ -50,7 +50,7 @@ llvm::Expected<Metadata> findMetadata(llvm::StringRef object) {
       if (note.getType() == llvm::ELF::NT_AMDGPU_METADATA && note.getName() == owner)
         document = note.getDescAsStringRef(section.sh_addralign);
     if (error)
-      return std::move(error);
+      return error;
     if (!document.empty())
       return Metadata{size_t(reinterpret_cast<const char *>(&section) - object.data()), document};
   }
