@@ -46,7 +46,8 @@ void Progress::clear() {
 void Progress::show() {
   if (!isTerminal)
     return;
-  std::string text = std::to_string(all.done) + " of " + std::to_string(all.total) + " kernels";
+  std::string text =
+      std::to_string(all.done) + " of " + std::to_string(all.total) + " kernels done";
   for (auto &[target, count] : active)
     text += (&target == &active.begin()->first ? ": " : ", ") + target + " " +
             std::to_string(count.done) + " of " + std::to_string(count.total);

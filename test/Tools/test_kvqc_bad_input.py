@@ -286,6 +286,7 @@ OPTIONS = {
     "--align": ("12", "--align"),
     "--tensor-parallel-size": ("0", "--tensor-parallel-size"),
     "-j": ("none", "-j"),
+    "--cache-size-limit": ("lots", "--cache-size-limit"),
 }
 
 
@@ -300,7 +301,7 @@ def test_unknown_words(kvqc, tmp_path, option):
 
 
 @pytest.mark.parametrize("number", ["-1", "1e3", "99999999999999999999", "16x", " "])
-@pytest.mark.parametrize("option", ["--block-size", "--align", "--tensor-parallel-size", "-j"])
+@pytest.mark.parametrize("option", ["--block-size", "--align", "--tensor-parallel-size", "-j", "--cache-size-limit"])
 def test_numbers(kvqc, tmp_path, option, number):
     Run(kvqc, "compile", CHECKPOINTS / "llama-ct", "-o", tmp_path / "out", f"{option}={number}").fails(option)
     assert not any(tmp_path.iterdir())
