@@ -182,10 +182,23 @@ Attribute ArithmeticAttr::parse(AsmParser &parser, Type) {
   for (unsigned i = 0; i < count; ++i)
     if ((i && parser.parseComma()) || parser.parseFloat(APFloat::IEEEsingle(), constants[i]))
       return {};
+  if (count && parser.parseRParen())
+    return {};
+  SourceType in = SourceType::F32;
+  if (*method == Method::MultiplyPacked) {
+    llvm::SMLoc loc = parser.getCurrentLocation();
+    FailureOr<SourceType> type = failure();
+    if (parser.parseKeyword("in") || failed(type = parseName<SourceType>(parser)))
+      return {};
+    if ((in = *type) == SourceType::F32) {
+      parser.emitError(loc, "expected a packed multiplication in 'f16' or 'bf16', but got 'f32'");
+      return {};
+    }
+  }
+  bool truncates = succeeded(parser.parseOptionalKeyword("truncated"));
   uint64_t tried = 0;
   bool bySwitchPoints = false;
-  if ((count && parser.parseRParen()) || parser.parseComma() || parser.parseKeyword("tried") ||
-      parser.parseInteger(tried))
+  if (parser.parseComma() || parser.parseKeyword("tried") || parser.parseInteger(tried))
     return {};
   if (succeeded(parser.parseOptionalKeyword("by"))) {
     if (parser.parseKeyword("switch_points"))
@@ -194,7 +207,8 @@ Attribute ArithmeticAttr::parse(AsmParser &parser, Type) {
   }
   if (parser.parseGreater())
     return {};
-  return get(parser.getContext(), *method, constants[0], constants[1], tried, bySwitchPoints);
+  return get(parser.getContext(), *method, constants[0], constants[1], in, truncates, tried,
+             bySwitchPoints);
 }
 
 void ArithmeticAttr::print(AsmPrinter &printer) const {
@@ -208,6 +222,10 @@ void ArithmeticAttr::print(AsmPrinter &printer) const {
     }
     printer << ")";
   }
+  if (getMethod() == Method::MultiplyPacked)
+    printer << " in " << stringify(getIn());
+  if (getTruncates())
+    printer << " truncated";
   printer << ", tried " << getTried();
   if (getBySwitchPoints())
     printer << " by switch_points";

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "StepCounts.h"
 #include "kvq/Dialect/Kvq.h"
 #include "kvq/Numerics/Proof.h"
 #include "kvq/Passes.h"
@@ -27,6 +28,8 @@ struct FoldScales : kvq::impl::FoldScalesPassBase<FoldScales> {
   using FoldScalesPassBase::FoldScalesPassBase;
 
   void runOnOperation() override {
+    TargetAttr target = getTarget(getOperation());
+    chip = target ? &target.getChipInfo() : nullptr;
     SymbolTableCollection symbols;
     WalkResult result = getOperation()->walk(
         [&](ScaleOp scale) { return WalkResult(replaceWithConstant(scale, symbols)); });
@@ -51,6 +54,7 @@ private:
   /// The proof for a scale, looked up by all that it depends on, so that equal
   /// scales of many layers are proved once.
   const Proof &prove(bool isQuantizing, SourceType source, Fp8Format format, float scale);
+  const ChipInfo *chip = nullptr;
 
   DenseMap<std::pair<unsigned, uint32_t>, Proof> proofs;
   unsigned numFolded = 0, numDecided = 0;
@@ -79,9 +83,11 @@ const Proof &FoldScales::prove(bool isQuantizing, SourceType source, Fp8Format f
   unsigned kernel = (unsigned(isQuantizing) << 16) | (unsigned(source) << 8) | unsigned(format);
   uint32_t bits = APFloat(scale).bitcastToAPInt().getZExtValue();
   auto [it, isNew] = proofs.try_emplace({kernel, bits});
-  if (isNew)
-    it->second =
-        isQuantizing ? proveStore(source, format, scale) : proveLoad(format, source, scale);
+  if (!isNew)
+    return it->second;
+  StepCounts counts = chip ? getStepCounts(*chip, format, !isQuantizing) : StepCounts();
+  it->second = isQuantizing ? proveStore(source, format, scale, counts)
+                            : proveLoad(format, source, scale, counts);
   return it->second;
 }
 
@@ -103,12 +109,14 @@ void FoldScales::chooseArithmetic(ScaledOpInterface op) {
     if (!(value > 0.0f) || !constant.getValue().isFinite()) {
       chosen.push_back(ArithmeticAttr::get(
           &getContext(), op.isQuantizing() ? Method::Divide : Method::Multiply, constant.getValue(),
-          APFloat(0.0f), /*tried=*/0, /*by_switch_points=*/false));
+          APFloat(0.0f), SourceType::F32, /*truncates=*/false, /*tried=*/0,
+          /*by_switch_points=*/false));
       continue;
     }
     const Proof &proof = prove(op.isQuantizing(), *source, *format, value);
-    chosen.push_back(ArithmeticAttr::get(&getContext(), proof.arithmetic.method,
-                                         APFloat(proof.arithmetic.a), APFloat(proof.arithmetic.b),
+    const Arithmetic &arithmetic = proof.arithmetic;
+    chosen.push_back(ArithmeticAttr::get(&getContext(), arithmetic.method, APFloat(arithmetic.a),
+                                         APFloat(arithmetic.b), arithmetic.in, arithmetic.truncates,
                                          proof.inputsTried, proof.bySwitchPoints));
     remark::passed(op->getLoc(), remarkOptions("arithmetic"))
         << "scale" << remark::metric("Scale", value)

@@ -6,7 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fp8Lowering.h"
-#include "kvq/Numerics/Formats.h"
+#include "VectorPieces.h"
+#include "kvq/Numerics/Candidates.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "llvm/ADT/bit.h"
 #include <cmath>
@@ -50,16 +51,34 @@ private:
   int64_t count;
 };
 
+/// The significand bits of a 16-bit float type.
+unsigned getFractionBits(Type type) { return type.isF16() ? 10 : 7; }
+
 class Fp8Soft : public Fp8Lowering {
 public:
+  explicit Fp8Soft(bool isHost) : isHost(isHost) {}
+
   Value encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format format) const override;
-  Value decode(ImplicitLocOpBuilder &builder, Value codes, Fp8Format format) const override;
+
+  bool decodes(Fp8Format format, Type type, float factor) const override {
+    if (type.isF32())
+      return true;
+    SourceType in = type.isF16() ? SourceType::F16 : SourceType::BF16;
+    return !isHost && !getInfo(format).isFnuz() &&
+           std::isfinite(std::ldexp(factor, getDecodeGap(format, in)));
+  }
+  Value decode(ImplicitLocOpBuilder &builder, Value codes, Fp8Format format, Type type,
+               float factor) const override;
 
 private:
+  static Value decodePacked(ImplicitLocOpBuilder &builder, Value codes, const Fp8Info &info,
+                            FloatType type);
   static Value decodeThroughHalf(VectorBuilder &vec, ImplicitLocOpBuilder &builder, Value codes,
-                                 const Fp8Info &info);
+                                 const Fp8Info &info, float factor);
   static Value decodeThroughBits(VectorBuilder &vec, ImplicitLocOpBuilder &builder, Value codes,
                                  const Fp8Info &info);
+
+  bool isHost;
 };
 
 } // namespace
@@ -104,12 +123,56 @@ Value Fp8Soft::encode(ImplicitLocOpBuilder &builder, Value values, Fp8Format for
   return vec.cast<TruncIOp>(vec.integer(8), result);
 }
 
+/// `values` times two factors, in one multiplication where that is the same.
+static Value multiplyTwice(ImplicitLocOpBuilder &builder, Value values, float power, float factor) {
+  if (std::isfinite(power * factor))
+    return power * factor == 1.0f ? values : multiply(builder, values, power * factor);
+  return multiply(builder, multiply(builder, values, power), factor);
+}
+
+/// Two codes in a 32-bit word at a time. Moved to the place of the 16-bit type's
+/// bits a code is a number of that type with the wrong bias, subnormal ones
+/// included, which the factor sets right. What is beyond the largest finite code
+/// is found by a carry into the bit before the format's exponent, and gets the
+/// type's exponent of infinities and NaNs.
+Value Fp8Soft::decodePacked(ImplicitLocOpBuilder &builder, Value codes, const Fp8Info &info,
+                            FloatType type) {
+  using namespace arith;
+  const int64_t count = getLength(codes), padded = llvm::alignTo(count, 2);
+  const unsigned toFraction = getFractionBits(type) - info.mantissaBits, down = 8 - toFraction;
+  auto i32 = builder.getI32Type();
+  auto both = [&](uint32_t half) { return splat(builder, padded / 2, i32, half * 0x10001u); };
+  auto number = [&](uint32_t value) { return splat(builder, padded / 2, i32, value); };
+
+  // Each code in the upper byte of a half.
+  Value bytes = padTo(builder, codes, 2);
+  Value zeros = splat(builder, padded, builder.getI8Type(), 0);
+  SmallVector<int64_t> places;
+  for (int64_t i = 0; i != padded; ++i)
+    places.append({padded + i, i});
+  Value upper = castTo(builder, vector::ShuffleOp::create(builder, bytes, zeros, places), i32);
+  if (down == 0)
+    return slice(builder, castTo(builder, upper, type), 0, count);
+
+  Value magnitude = AndIOp::create(builder, ShRUIOp::create(builder, upper, number(down)),
+                                   both(0x7fu << toFraction));
+  const uint32_t carry = 0x80u << toFraction;
+  const uint32_t special = uint32_t(info.maxFiniteCode + 1) << toFraction;
+  Value sum = AddIOp::create(builder, magnitude, both(carry - special));
+  Value isSpecial = AndIOp::create(builder, sum, both(carry));
+  Value exponent =
+      down == 1 ? isSpecial : MulIOp::create(builder, isSpecial, number((1u << down) - 1));
+  Value sign = AndIOp::create(builder, upper, both(0x8000));
+  Value word = OrIOp::create(builder, OrIOp::create(builder, magnitude, exponent), sign);
+  return slice(builder, castTo(builder, word, type), 0, count);
+}
+
 /// A code without its sign is, moved to float16's place, a float16 with the
 /// wrong bias, subnormal numbers included; the product with a power of two sets
 /// it right and is exact. It holds as long as the format's exponent has fewer
 /// bits than float16's, or the format is float16's upper byte.
 Value Fp8Soft::decodeThroughHalf(VectorBuilder &vec, ImplicitLocOpBuilder &builder, Value codes,
-                                 const Fp8Info &info) {
+                                 const Fp8Info &info, float factor) {
   using namespace arith;
   constexpr int halfFractionBits = 10, halfBias = 15;
   VectorType i16 = vec.integer(16), f16 = vec.type(builder.getF16Type());
@@ -125,8 +188,7 @@ Value Fp8Soft::decodeThroughHalf(VectorBuilder &vec, ImplicitLocOpBuilder &build
                            vec.op<ShLIOp>(sign, vec.constant(8u, 16)));
   }
   Value values = vec.cast<ExtFOp>(vec.f32(), vec.cast<BitcastOp>(f16, halves));
-  if (info.bias != halfBias)
-    values = vec.op<MulFOp>(values, vec.constant(std::ldexp(1.0f, halfBias - info.bias)));
+  values = multiplyTwice(builder, values, std::ldexp(1.0f, halfBias - info.bias), factor);
   if (info.hasInfinity)
     return values;
   Value isNaN;
@@ -166,13 +228,28 @@ Value Fp8Soft::decodeThroughBits(VectorBuilder &vec, ImplicitLocOpBuilder &build
                           values);
 }
 
-Value Fp8Soft::decode(ImplicitLocOpBuilder &builder, Value codes, Fp8Format format) const {
+Value Fp8Soft::decode(ImplicitLocOpBuilder &builder, Value codes, Fp8Format format, Type type,
+                      float factor) const {
   const Fp8Info &info = getInfo(format);
-  VectorBuilder vec(builder, llvm::cast<VectorType>(codes.getType()).getNumElements());
+  VectorBuilder vec(builder, getLength(codes));
+  if (!type.isF32()) {
+    SourceType in = type.isF16() ? SourceType::F16 : SourceType::BF16;
+    Value values = decodePacked(builder, codes, info, llvm::cast<FloatType>(type));
+    float rebiased = std::ldexp(factor, getDecodeGap(format, in));
+    return rebiased == 1.0f ? values : multiply(builder, values, rebiased);
+  }
   // E5M2FNUZ uses the exponent that float16 keeps for infinities.
-  if (info.exponentBits == 5 && !info.hasInfinity)
-    return decodeThroughBits(vec, builder, codes, info);
-  return decodeThroughHalf(vec, builder, codes, info);
+  if (info.exponentBits == 5 && info.isFnuz()) {
+    Value values = decodeThroughBits(vec, builder, codes, info);
+    return factor == 1.0f ? values : multiply(builder, values, factor);
+  }
+  if (isHost || info.isFnuz())
+    return decodeThroughHalf(vec, builder, codes, info, factor);
+  Value halves = decodePacked(builder, codes, info, builder.getF16Type());
+  float power = std::ldexp(1.0f, getDecodeGap(format, SourceType::F16));
+  return multiplyTwice(builder, vec.cast<arith::ExtFOp>(vec.f32(), halves), power, factor);
 }
 
-std::unique_ptr<Fp8Lowering> kvq::createSoftFp8Lowering() { return std::make_unique<Fp8Soft>(); }
+std::unique_ptr<Fp8Lowering> kvq::createSoftFp8Lowering(bool isHost) {
+  return std::make_unique<Fp8Soft>(isHost);
+}

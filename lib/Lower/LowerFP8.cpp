@@ -6,13 +6,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fp8Lowering.h"
+#include "VectorPieces.h"
 #include "kvq/Dialect/Kvq.h"
 #include "kvq/Passes.h"
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/TypeUtilities.h"
 
 namespace kvq {
@@ -44,15 +43,11 @@ struct LowerFP8 : kvq::impl::LowerFP8PassBase<LowerFP8> {
 
 private:
   /// How to convert for an op, by the chip table and the pass's option.
-  FailureOr<const Fp8Lowering *> getLowering(ScaledOpInterface op, Fp8Format format);
+  FailureOr<std::unique_ptr<Fp8Lowering>> getLowering(ScaledOpInterface op, Fp8Format format);
 
   LogicalResult lower(QuantizeOp op);
   LogicalResult lower(DequantizeOp op);
   static void lower(TranscodeOp op);
-
-  std::shared_ptr<const Fp8Lowering> soft = createSoftFp8Lowering();
-  std::shared_ptr<const Fp8Lowering> nvvm = createNvvmFp8Lowering();
-  std::shared_ptr<const Fp8Lowering> rocdl = createRocdlFp8Lowering();
 };
 
 /// The vector type of rank 1 that holds a scalar or a vector of any rank.
@@ -85,48 +80,103 @@ Value unflatten(ImplicitLocOpBuilder &builder, Value value, Type type) {
   return vector::ShapeCastOp::create(builder, type, value);
 }
 
-/// `values` with the scale applied, as the op's arithmetic says: x / scale
-/// before quantising and x * scale after dequantising where it says nothing.
-Value applyScale(ImplicitLocOpBuilder &builder, Value values, Value scale, ArrayAttr arithmetic,
-                 bool isQuantizing) {
-  auto type = cast<VectorType>(values.getType());
-  auto splat = [&](const APFloat &value) -> Value {
-    return arith::ConstantOp::create(builder, DenseElementsAttr::get(type, value));
-  };
-  if (!arithmetic) {
-    Value scales = isa<VectorType>(scale.getType())
-                       ? flatten(builder, scale)
-                       : vector::BroadcastOp::create(builder, type, scale);
-    return isQuantizing ? Value(arith::DivFOp::create(builder, values, scales))
-                        : Value(arith::MulFOp::create(builder, values, scales));
-  }
-  auto chosen = cast<ArithmeticAttr>(arithmetic[0]);
-  switch (chosen.getMethod()) {
-  case Method::None:
+/// The one arithmetic of an element-wise op; null where none was chosen.
+ArithmeticAttr getArithmetic(ScaledOpInterface op) {
+  ArrayAttr all = op.getArithmeticAttr();
+  return all ? cast<ArithmeticAttr>(all[0]) : ArithmeticAttr();
+}
+
+/// A scale for each of `values`.
+Value broadcastScale(ImplicitLocOpBuilder &builder, Value scale, Value values) {
+  if (isa<VectorType>(scale.getType()))
+    return flatten(builder, scale);
+  return vector::BroadcastOp::create(builder, values.getType(), scale);
+}
+
+/// `values` in float32.
+Value widen(ImplicitLocOpBuilder &builder, Value values) {
+  TargetAttr target = getTarget(builder.getInsertionBlock()->getParentOp());
+  auto wide = flatType(values.getType(), builder.getF32Type());
+  if (values.getType() == wide)
     return values;
+  if (!getElement(values).isBF16() || !target || target.getChipInfo().backend != Backend::NVVM)
+    return arith::ExtFOp::create(builder, wide, values);
+  // Two bf16 values are a word, in which each has its place in a float32: two
+  // instructions, where ptxas takes three for what LLVM makes of an extension.
+  auto i32 = builder.getI32Type();
+  Value words = castTo(builder, padTo(builder, values, 2), i32);
+  int64_t count = getLength(words);
+  Value low = arith::ShLIOp::create(builder, words, splat(builder, count, i32, 16));
+  Value high = arith::AndIOp::create(builder, words, splat(builder, count, i32, 0xffff0000));
+  SmallVector<int64_t> places;
+  for (int64_t i = 0; i != count; ++i)
+    places.append({i, count + i});
+  Value both = vector::ShuffleOp::create(builder, low, high, places);
+  return slice(builder, castTo(builder, both, builder.getF32Type()), 0, getLength(values));
+}
+
+/// Source values divided by the scale as the arithmetic says, in float32 or, where
+/// `encodesSource`, in the source type.
+Value divideByScale(ImplicitLocOpBuilder &builder, Value values, Value scale,
+                    ArithmeticAttr arithmetic, bool encodesSource) {
+  if (!arithmetic) {
+    values = widen(builder, values);
+    return arith::DivFOp::create(builder, values, broadcastScale(builder, scale, values));
+  }
+  const float a = arithmetic.getA().convertToFloat(), b = arithmetic.getB().convertToFloat();
+  switch (arithmetic.getMethod()) {
+  case Method::None:
+    return encodesSource ? values : widen(builder, values);
+  case Method::MultiplyPacked:
+    values = multiply(builder, values, a);
+    return encodesSource ? values : widen(builder, values);
   case Method::Multiply:
-    return arith::MulFOp::create(builder, values, splat(chosen.getA()));
+    return multiply(builder, widen(builder, values), a);
   case Method::TwoStep: {
-    Value rest = arith::MulFOp::create(builder, values, splat(chosen.getB()));
-    return LLVM::FMAOp::create(builder, values, splat(chosen.getA()), rest);
+    values = widen(builder, values);
+    Value rest = multiply(builder, values, b);
+    auto type = builder.getF32Type();
+    return LLVM::FMAOp::create(builder, values, splat(builder, getLength(values), type, a), rest);
   }
   case Method::Divide:
-    return arith::DivFOp::create(builder, values, splat(chosen.getA()));
-  case Method::MultiplyPacked:
   case Method::Argument:
     break;
   }
-  return {};
+  values = widen(builder, values);
+  auto type = builder.getF32Type();
+  return arith::DivFOp::create(builder, values, splat(builder, getLength(values), type, a));
+}
+
+/// Float32 values rounded toward zero in a 16-bit type.
+Value truncateTo(ImplicitLocOpBuilder &builder, Value values, FloatType type) {
+  int64_t count = getLength(values);
+  if (type.isBF16()) {
+    // The upper halves.
+    Value halves = castTo(builder, values, builder.getI16Type());
+    SmallVector<int64_t> upper;
+    for (int64_t i = 0; i != count; ++i)
+      upper.push_back(2 * i + 1);
+    return castTo(builder, vector::ShuffleOp::create(builder, halves, halves, upper), type);
+  }
+  auto pairType = VectorType::get({2}, type);
+  Value pairs =
+      convertInSteps(builder, padTo(builder, values, 2), 2, type, 2, [&](Value pair) -> Value {
+        Value low = vector::ExtractOp::create(builder, pair, int64_t(0));
+        Value high = vector::ExtractOp::create(builder, pair, int64_t(1));
+        return ROCDL::CvtPkRtz::create(builder, pairType, low, high);
+      });
+  return slice(builder, pairs, 0, count);
 }
 
 } // namespace
 
-FailureOr<const Fp8Lowering *> LowerFP8::getLowering(ScaledOpInterface op, Fp8Format format) {
+FailureOr<std::unique_ptr<Fp8Lowering>> LowerFP8::getLowering(ScaledOpInterface op,
+                                                              Fp8Format format) {
   if (Type type = op->getResult(0).getType(); isa<TensorType>(type))
     return op.emitOpError("expected a scalar or a vector, but got ")
            << type << "; run 'convert-elementwise-to-linalg' and 'one-shot-bufferize' first";
-  if (strategy == Fp8Strategy::Soft)
-    return soft.get();
+  if (strategy == Fp8Strategy::Soft && !getTarget(op))
+    return createSoftFp8Lowering(/*isHost=*/true);
   FailureOr<TargetAttr> target = requireTarget(op);
   if (failed(target))
     return failure();
@@ -135,41 +185,61 @@ FailureOr<const Fp8Lowering *> LowerFP8::getLowering(ScaledOpInterface op, Fp8Fo
   Backend wanted = strategy == Fp8Strategy::NVVM    ? Backend::NVVM
                    : strategy == Fp8Strategy::ROCDL ? Backend::ROCDL
                                                     : chip.backend;
-  if (strategy != Fp8Strategy::Auto && (chip.backend != wanted || !isNative))
+  bool insists = strategy == Fp8Strategy::NVVM || strategy == Fp8Strategy::ROCDL;
+  if (insists && (chip.backend != wanted || !isNative))
     return op.emitOpError("expected a chip with '")
            << stringify(strategy.getValue()) << "' conversions "
            << (op.isQuantizing() ? "to" : "from") << " " << stringify(format) << ", but got '"
            << chip.name << "'";
-  if (!isNative)
-    return soft.get();
-  return wanted == Backend::NVVM ? nvvm.get() : rocdl.get();
+  if (!isNative || strategy == Fp8Strategy::Soft)
+    return createSoftFp8Lowering(chip.backend == Backend::Host);
+  return wanted == Backend::NVVM ? createNvvmFp8Lowering() : createRocdlFp8Lowering(chip);
 }
 
-/// Arithmetic that a hand-written attribute may ask for, but that no conversion
-/// has.
-static LogicalResult checkArithmetic(ScaledOpInterface op) {
-  ArrayAttr arithmetic = op.getArithmeticAttr();
+/// Arithmetic that a hand-written attribute may ask for, but that the conversion
+/// at hand does not have.
+static LogicalResult checkArithmetic(ScaledOpInterface op, const Fp8Lowering &lowering,
+                                     Fp8Format format) {
+  ArithmeticAttr arithmetic = getArithmetic(op);
   if (!arithmetic)
     return success();
-  Method method = cast<ArithmeticAttr>(arithmetic[0]).getMethod();
-  if (method != Method::MultiplyPacked && method != Method::Argument)
+  Method method = arithmetic.getMethod();
+  if (method == Method::Argument)
+    return op.emitOpError("expected an arithmetic with a constant, but got '")
+           << stringify(method) << "'";
+  bool isPacked = method == Method::MultiplyPacked;
+  Type wide = op.getWideElementType(), in = kvq::getType(op->getContext(), arithmetic.getIn());
+  if (op.isQuantizing()) {
+    if (isPacked && in != wide)
+      return op.emitOpError("expected a packed multiplication in ")
+             << wide << ", but got one in " << in;
     return success();
-  return op.emitOpError("expected an arithmetic of 'none', 'multiply', 'two_step' or 'divide', "
-                        "but got '")
-         << stringify(method) << "'";
+  }
+  if (method == Method::TwoStep || method == Method::Divide)
+    return op.emitOpError("expected an arithmetic of 'none', 'multiply' or 'multiply_packed', but "
+                          "got '")
+           << stringify(method) << "'";
+  if (isPacked && !lowering.decodes(format, in, arithmetic.getA().convertToFloat()))
+    return op.emitOpError("expected a chip that multiplies ")
+           << in << " values of " << stringify(format) << ", but got '"
+           << (getTarget(op) ? getTarget(op).getChip() : "none") << "'";
+  bool isAmd = getTarget(op) && getTarget(op).getChipInfo().backend == Backend::ROCDL;
+  if (arithmetic.getTruncates() && !wide.isBF16() && !(wide.isF16() && isAmd))
+    return op.emitOpError("expected a chip that rounds toward zero in ")
+           << wide << ", but got '" << (getTarget(op) ? getTarget(op).getChip() : "none") << "'";
+  return success();
 }
 
 LogicalResult LowerFP8::lower(QuantizeOp op) {
   Fp8Format format = *getFp8Format(op.getNarrowElementType());
-  FailureOr<const Fp8Lowering *> lowering = getLowering(op, format);
-  if (failed(lowering) || failed(checkArithmetic(op)))
+  FailureOr<std::unique_ptr<Fp8Lowering>> lowering = getLowering(op, format);
+  if (failed(lowering) || failed(checkArithmetic(op, **lowering, format)))
     return failure();
   ImplicitLocOpBuilder builder(op.getLoc(), op);
-  Value values = flatten(builder, op.getInput());
   Type resultType = op.getResult().getType();
-  if (!op.getWideElementType().isF32())
-    values = arith::ExtFOp::create(builder, flatType(resultType, builder.getF32Type()), values);
-  values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), true);
+  Value values =
+      divideByScale(builder, flatten(builder, op.getInput()), op.getScale(), getArithmetic(op),
+                    (*lowering)->encodes(format, op.getWideElementType()));
   Value codes = (*lowering)->encode(builder, values, format);
   Value bits = unflatten(builder, codes, withElement(resultType, builder.getI8Type()));
   op.replaceAllUsesWith(Value(arith::BitcastOp::create(builder, resultType, bits)));
@@ -179,18 +249,37 @@ LogicalResult LowerFP8::lower(QuantizeOp op) {
 
 LogicalResult LowerFP8::lower(DequantizeOp op) {
   Fp8Format format = *getFp8Format(op.getNarrowElementType());
-  FailureOr<const Fp8Lowering *> lowering = getLowering(op, format);
-  if (failed(lowering) || failed(checkArithmetic(op)))
+  FailureOr<std::unique_ptr<Fp8Lowering>> lowering = getLowering(op, format);
+  if (failed(lowering) || failed(checkArithmetic(op, **lowering, format)))
     return failure();
   ImplicitLocOpBuilder builder(op.getLoc(), op);
   Type resultType = op.getResult().getType();
+  auto wide = cast<FloatType>(op.getWideElementType());
   Type bitsType = withElement(resultType, builder.getI8Type());
   Value codes = flatten(builder, arith::BitcastOp::create(builder, bitsType, op.getInput()));
-  Value values = (*lowering)->decode(builder, codes, format);
-  values = applyScale(builder, values, op.getScale(), op.getArithmeticAttr(), false);
-  if (!op.getWideElementType().isF32())
-    values =
-        arith::TruncFOp::create(builder, flatType(resultType, op.getWideElementType()), values);
+
+  ArithmeticAttr arithmetic = getArithmetic(op);
+  const bool truncates = arithmetic && arithmetic.getTruncates();
+  const float factor = arithmetic && arithmetic.getMethod() != Method::None
+                           ? arithmetic.getA().convertToFloat()
+                           : 1.0f;
+  // The type that the products are rounded in.
+  Type in = builder.getF32Type();
+  if (arithmetic && arithmetic.getMethod() == Method::MultiplyPacked)
+    in = kvq::getType(builder.getContext(), arithmetic.getIn());
+  else if (arithmetic && arithmetic.getMethod() == Method::None && !truncates &&
+           (*lowering)->decodes(format, wide, factor))
+    in = wide;
+  Value values = (*lowering)->decode(builder, codes, format, in, factor);
+  if (!arithmetic)
+    values = arith::MulFOp::create(builder, values, broadcastScale(builder, op.getScale(), values));
+  if (in != wide) {
+    values = widen(builder, values);
+    if (truncates)
+      values = truncateTo(builder, values, wide);
+    else if (!wide.isF32())
+      values = arith::TruncFOp::create(builder, flatType(resultType, wide), values);
+  }
   op.replaceAllUsesWith(unflatten(builder, values, resultType));
   op.erase();
   return success();

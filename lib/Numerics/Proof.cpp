@@ -6,7 +6,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Numerics/Proof.h"
-#include "kvq/Numerics/Candidates.h"
 #include "kvq/Numerics/FloatEnvironment.h"
 #include "kvq/Numerics/Reference.h"
 #include <algorithm>
@@ -66,7 +65,7 @@ static Trial compareEveryCode(Fp8Format format, SourceType source, float scale,
                               const Arithmetic &arithmetic) {
   for (unsigned code = 0; code != 256; ++code) {
     uint32_t expected = loadReference(format, source, scale, uint8_t(code));
-    if (encode(source, apply(arithmetic, decode(format, uint8_t(code)))) != expected)
+    if (applyToCode(arithmetic, format, source, uint8_t(code)) != expected)
       return {false, code + 1};
   }
   return {true, 256};
@@ -170,9 +169,10 @@ static Proof chooseFirst(llvm::ArrayRef<Candidate> candidates, bool bySwitchPoin
   return {candidates.back().arithmetic, 0, bySwitchPoints};
 }
 
-Proof proveStore(SourceType source, Fp8Format format, float scale) {
+Proof proveStore(SourceType source, Fp8Format format, float scale, const StepCounts &counts) {
   FloatEnvironment environment;
-  llvm::SmallVector<Candidate, 4> candidates = getStoreCandidates(scale);
+  llvm::SmallVector<Candidate, 8> candidates =
+      getCandidates({/*isLoad=*/false, source, format, scale, counts});
   if (source != SourceType::F32)
     return chooseFirst(candidates, false, [&](const Arithmetic &arithmetic) {
       return compareEveryInput(source, format, scale, arithmetic);
@@ -183,9 +183,11 @@ Proof proveStore(SourceType source, Fp8Format format, float scale) {
   });
 }
 
-Proof proveLoad(Fp8Format format, SourceType source, float scale) {
+Proof proveLoad(Fp8Format format, SourceType source, float scale, const StepCounts &counts) {
   FloatEnvironment environment;
-  return chooseFirst(getLoadCandidates(scale), false, [&](const Arithmetic &arithmetic) {
+  llvm::SmallVector<Candidate, 8> candidates =
+      getCandidates({/*isLoad=*/true, source, format, scale, counts});
+  return chooseFirst(candidates, false, [&](const Arithmetic &arithmetic) {
     return compareEveryCode(format, source, scale, arithmetic);
   });
 }

@@ -22,6 +22,8 @@ struct ChipRow {
   bool fnuz;
   uint8_t nativeStore, nativeLoad, waveSize, maxAccessBytes;
   const char *family;
+  const char *packedConversions;
+  bool multipliesBF16Pairs, multipliesF32Pairs, roundsToBF16, roundsF16Pairs, clampsNaN;
 };
 
 #define GET_ChipTable_DECL
@@ -37,8 +39,15 @@ llvm::SmallVector<ChipInfo> sortedChips() {
     Backend backend = backendName == "NVVM"    ? Backend::NVVM
                       : backendName == "ROCDL" ? Backend::ROCDL
                                                : Backend::Host;
+    llvm::StringRef packedName(row.packedConversions);
+    PackedConversions packed = packedName == "Halves"         ? PackedConversions::Halves
+                               : packedName == "ScaledPairs"  ? PackedConversions::ScaledPairs
+                               : packedName == "ScaledEights" ? PackedConversions::ScaledEights
+                                                              : PackedConversions::None;
     chips.push_back({row.name, row.family, backend, row.features, row.fnuz, row.waveSize,
-                     row.maxAccessBytes, row.nativeStore, row.nativeLoad});
+                     row.maxAccessBytes, packed, row.multipliesBF16Pairs, row.multipliesF32Pairs,
+                     row.roundsToBF16, row.roundsF16Pairs, row.clampsNaN, row.nativeStore,
+                     row.nativeLoad});
   }
   llvm::sort(chips, [](const ChipInfo &a, const ChipInfo &b) {
     if (a.backend != b.backend)

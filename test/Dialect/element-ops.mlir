@@ -9,6 +9,10 @@ func.func @round_trip(%a: f32, %b: vector<8xbf16>, %c: vector<2x4xf16>, %s: f32)
   %qb = kvq.quantize %b, %s using [#kvq.arithmetic<multiply(2.0), tried 65536>] : vector<8xbf16> to vector<8xf8E4M3FN>
   // CHECK: using [#kvq.arithmetic<two_step(43.47826, 9.99999971E-10), tried 514 by switch_points>]
   %qc = kvq.quantize %c, %s using [#kvq.arithmetic<two_step(43.47826, 1.0e-9), tried 514 by switch_points>] : vector<2x4xf16> to vector<2x4xf8E4M3FNUZ>
+  // CHECK: using [#kvq.arithmetic<multiply_packed(5.000000e-01) in bf16, tried 65536>]
+  %qp = kvq.quantize %b, %s using [#kvq.arithmetic<multiply_packed(0.5) in bf16, tried 65536>] : vector<8xbf16> to vector<8xf8E4M3FN>
+  // CHECK: using [#kvq.arithmetic<multiply(5.000000e-01) truncated, tried 256>]
+  %dt = kvq.dequantize %qp, %s using [#kvq.arithmetic<multiply(0.5) truncated, tried 256>] : vector<8xf8E4M3FN> to vector<8xbf16>
   // CHECK: kvq.dequantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
   %db = kvq.dequantize %qb, %s using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
   return

@@ -10,9 +10,40 @@ func.func @no_target(%x: f32, %s: f32) -> f8E4M3FN {
 
 module attributes {kvq.target = #kvq.target<chip = "host">} {
   func.func @packed(%x: f32, %s: f32) -> f8E4M3FN {
-    // expected-error@+1 {{expected an arithmetic of 'none', 'multiply', 'two_step' or 'divide', but got 'multiply_packed'}}
-    %q = kvq.quantize %x, %s using [#kvq.arithmetic<multiply_packed(1.0), tried 1>] : f32 to f8E4M3FN
+    // expected-error@+1 {{expected a packed multiplication in 'f32', but got one in 'f16'}}
+    %q = kvq.quantize %x, %s using [#kvq.arithmetic<multiply_packed(1.0) in f16, tried 1>] : f32 to f8E4M3FN
     return %q : f8E4M3FN
+  }
+}
+
+// -----
+
+// Native on sm_90, but from and to float16 alone.
+module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
+  func.func @other_type(%c: f8E4M3FN, %s: f32) -> bf16 {
+    // expected-error@+1 {{expected a chip that multiplies 'bf16' values of f8E4M3FN, but got 'sm_90'}}
+    %x = kvq.dequantize %c, %s using [#kvq.arithmetic<multiply_packed(1.0) in bf16, tried 1>] : f8E4M3FN to bf16
+    return %x : bf16
+  }
+}
+
+// -----
+
+module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
+  func.func @toward_zero(%c: f8E4M3FN, %s: f32) -> f16 {
+    // expected-error@+1 {{expected a chip that rounds toward zero in 'f16', but got 'sm_90'}}
+    %x = kvq.dequantize %c, %s using [#kvq.arithmetic<multiply(1.5) truncated, tried 1>] : f8E4M3FN to f16
+    return %x : f16
+  }
+}
+
+// -----
+
+module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
+  func.func @load_divides(%c: f8E4M3FN, %s: f32) -> f16 {
+    // expected-error@+1 {{expected an arithmetic of 'none', 'multiply' or 'multiply_packed', but got 'divide'}}
+    %x = kvq.dequantize %c, %s using [#kvq.arithmetic<divide(1.5), tried 1>] : f8E4M3FN to f16
+    return %x : f16
   }
 }
 

@@ -60,7 +60,9 @@ private:
   /// Replaces an operation of a GPU's dialect, or a conversion to bf16.
   LogicalResult replace(Operation *op, const Place &place);
   LogicalResult replaceConversion(Operation *op);
-  void replaceTruncation(LLVM::FPTruncOp op);
+  LogicalResult replaceEight(Operation *op);
+  /// Calls `function` for each element of an operation on scalars or vectors.
+  void replaceElements(Operation *op, Isa function);
 
   /// The result of type `type` of reference function `function`.
   Value call(ImplicitLocOpBuilder &builder, Isa function, ValueRange operands, Type type,
@@ -205,7 +207,11 @@ void EmulateGpu::createGridLoop(LLVM::LLVMFuncOp thread, StringRef name, int64_t
 LogicalResult EmulateGpu::replace(Operation *op, const Place &place) {
   if (auto truncation = dyn_cast<LLVM::FPTruncOp>(op)) {
     if (getElementTypeOrSelf(truncation.getType()).isBF16())
-      replaceTruncation(truncation);
+      replaceElements(op, Isa::cvt_rn_bf16_f32);
+    return success();
+  }
+  if (isa<LLVM::FMulOp>(op) && getElementTypeOrSelf(op->getResult(0).getType()).isBF16()) {
+    replaceElements(op, Isa::mul_bf16);
     return success();
   }
   if (isa<LLVM::LLVMDialect>(op->getDialect()))
@@ -257,6 +263,8 @@ LogicalResult EmulateGpu::replaceConversion(Operation *op) {
       spell(op, "rnd") == "#nvvm.fp_rnd_mode<rn>" &&
       spell(op, "sat") == "#nvvm.sat_mode<satfinite>")
     chooseByFormat("dstTy", Isa::cvt_e4m3x2_f32, Isa::cvt_e5m2x2_f32);
+  else if (name == "nvvm.convert.f16x2.to.f8x2" && !hasRelu)
+    chooseByFormat("dstTy", Isa::cvt_e4m3x2_f16x2, Isa::cvt_e5m2x2_f16x2);
   else if (name == "nvvm.convert.f8x2.to.f16x2" && !hasRelu)
     chooseByFormat("srcType", Isa::cvt_f16x2_e4m3x2, Isa::cvt_f16x2_e5m2x2);
   else if (name == "rocdl.cvt.pk.fp8.f32")
@@ -269,11 +277,27 @@ LogicalResult EmulateGpu::replaceConversion(Operation *op) {
     choose(Isa::v_cvt_pk_f32_bf8_fnuz, Isa::v_cvt_pk_f32_bf8_ocp);
   else if (name == "rocdl.fmed3" && op->getResult(0).getType().isF32())
     function = Isa::v_med3_f32;
+  else if (name == "rocdl.cvt.pkrtz")
+    function = Isa::v_cvt_pkrtz_f16_f32;
+  else if (!fnuz)
+    function = llvm::StringSwitch<std::optional<Isa>>(name)
+                   .Case("rocdl.cvt.scalef32.pk.f16.fp8", Isa::v_cvt_scalef32_pk_f16_fp8)
+                   .Case("rocdl.cvt.scalef32.pk.f16.bf8", Isa::v_cvt_scalef32_pk_f16_bf8)
+                   .Case("rocdl.cvt.scalef32.pk.bf16.fp8", Isa::v_cvt_scalef32_pk_bf16_fp8)
+                   .Case("rocdl.cvt.scalef32.pk.bf16.bf8", Isa::v_cvt_scalef32_pk_bf16_bf8)
+                   .Case("rocdl.cvt.scalef32.pk.fp8.f16", Isa::v_cvt_scalef32_pk_fp8_f16)
+                   .Case("rocdl.cvt.scalef32.pk.bf8.f16", Isa::v_cvt_scalef32_pk_bf8_f16)
+                   .Default(std::nullopt);
+  if (!function && succeeded(replaceEight(op)))
+    return success();
   if (!function)
     return op->emitError("expected only operations that can be emulated, but got '") << name << "'";
 
   ImplicitLocOpBuilder builder(op->getLoc(), op);
-  auto select = op->getAttrOfType<BoolAttr>("wordSel");
+  BoolAttr select;
+  for (StringRef attribute : {"wordSel", "srcLoHiSel", "dstLoHiSel"})
+    if (auto found = op->getAttrOfType<BoolAttr>(attribute))
+      select = found;
   Value result = call(builder, *function, op->getOperands(), op->getResult(0).getType(),
                       select && select.getValue());
   op->replaceAllUsesWith(ValueRange(result));
@@ -281,24 +305,63 @@ LogicalResult EmulateGpu::replaceConversion(Operation *op) {
   return success();
 }
 
-void EmulateGpu::replaceTruncation(LLVM::FPTruncOp op) {
-  ImplicitLocOpBuilder builder(op.getLoc(), op);
-  auto vector = dyn_cast<VectorType>(op.getType());
+/// Conversions of eight values, two a call.
+LogicalResult EmulateGpu::replaceEight(Operation *op) {
+  std::optional<Isa> function =
+      llvm::StringSwitch<std::optional<Isa>>(op->getName().getStringRef())
+          .Case("rocdl.cvt.scale.pk8.f16.fp8", Isa::v_cvt_scale_pk8_f16_fp8)
+          .Case("rocdl.cvt.scale.pk8.f16.bf8", Isa::v_cvt_scale_pk8_f16_bf8)
+          .Case("rocdl.cvt.scale.pk8.bf16.fp8", Isa::v_cvt_scale_pk8_bf16_fp8)
+          .Case("rocdl.cvt.scale.pk8.bf16.bf8", Isa::v_cvt_scale_pk8_bf16_bf8)
+          .Case("rocdl.cvt.scalef32.pk8.fp8.f16", Isa::v_cvt_scalef32_pk8_fp8_f16)
+          .Case("rocdl.cvt.scalef32.pk8.bf8.f16", Isa::v_cvt_scalef32_pk8_bf8_f16)
+          .Default(std::nullopt);
+  if (!function)
+    return failure();
+  ImplicitLocOpBuilder builder(op->getLoc(), op);
+  Type i32 = builder.getI32Type(), type = op->getResult(0).getType();
+  // A pair of values is a word or half a word, of the source and of the result.
+  constexpr int64_t numPairs = 4;
+  int64_t sourceWords = op->getOperand(0).getType() == VectorType::get({2}, i32) ? 2 : numPairs;
+  Type pairType = sourceWords == 2 ? i32 : builder.getI16Type();
+  Value words =
+      LLVM::BitcastOp::create(builder, VectorType::get({sourceWords}, i32), op->getOperand(0));
+  Value pairs = LLVM::PoisonOp::create(builder, VectorType::get({numPairs}, pairType));
+  for (int64_t i : llvm::seq(numPairs)) {
+    auto constant = [&](int64_t value) -> Value {
+      return LLVM::ConstantOp::create(builder, builder.getI64IntegerAttr(value));
+    };
+    Value word =
+        LLVM::ExtractElementOp::create(builder, words, constant(i * sourceWords / numPairs));
+    bool select = sourceWords == 2 && i % 2 != 0;
+    Value pair = call(builder, *function, {word, op->getOperand(1)}, pairType, select);
+    pairs = LLVM::InsertElementOp::create(builder, pairs, pair, constant(i));
+  }
+  op->replaceAllUsesWith(ValueRange(LLVM::BitcastOp::create(builder, type, pairs)));
+  op->erase();
+  return success();
+}
+
+void EmulateGpu::replaceElements(Operation *op, Isa function) {
+  ImplicitLocOpBuilder builder(op->getLoc(), op);
+  Type type = op->getResult(0).getType();
+  auto vector = dyn_cast<VectorType>(type);
   Value result;
   if (vector) {
     result = LLVM::PoisonOp::create(builder, vector);
     for (int64_t i : llvm::seq(vector.getNumElements())) {
       Value index = LLVM::ConstantOp::create(builder, builder.getI64IntegerAttr(i));
-      Value element = LLVM::ExtractElementOp::create(builder, op.getArg(), index);
-      Value code =
-          call(builder, Isa::cvt_rn_bf16_f32, ValueRange(element), vector.getElementType());
+      SmallVector<Value> elements;
+      for (Value operand : op->getOperands())
+        elements.push_back(LLVM::ExtractElementOp::create(builder, operand, index));
+      Value code = call(builder, function, elements, vector.getElementType());
       result = LLVM::InsertElementOp::create(builder, result, code, index);
     }
   } else {
-    result = call(builder, Isa::cvt_rn_bf16_f32, op->getOperands(), op.getType());
+    result = call(builder, function, op->getOperands(), type);
   }
-  op.replaceAllUsesWith(result);
-  op.erase();
+  op->replaceAllUsesWith(ValueRange(result));
+  op->erase();
 }
 
 /// The bits of a type that fits in 64.

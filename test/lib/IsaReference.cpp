@@ -122,6 +122,75 @@ uint64_t toHalves(const Format &format, uint32_t codes) {
   return toHalf(format.decode(codes >> 8 & 0xff)) << 16 | toHalf(format.decode(codes & 0xff));
 }
 
+/// A 16-bit float type.
+struct Half {
+  int fractionBits, bias;
+
+  double decode(uint32_t bits) const {
+    int exponent = int(bits >> fractionBits & uint32_t(2 * bias + 1));
+    double fraction = bits & ((1u << fractionBits) - 1);
+    double value = exponent == 0
+                       ? std::ldexp(fraction, 1 - bias - fractionBits)
+                       : std::ldexp(fraction + (1 << fractionBits), exponent - bias - fractionBits);
+    if (exponent == 2 * bias + 1)
+      value = fraction == 0 ? std::numeric_limits<double>::infinity()
+                            : std::numeric_limits<double>::quiet_NaN();
+    return bits & 0x8000 ? -value : value;
+  }
+
+  /// To nearest even, or toward zero.
+  uint32_t encode(double value, bool towardZero = false) const {
+    uint32_t sign = std::signbit(value) ? 0x8000 : 0;
+    uint32_t infinity = uint32_t(2 * bias + 1) << fractionBits;
+    if (std::isnan(value))
+      return 0x7fff;
+    if (std::isinf(value))
+      return sign | infinity;
+    if (value == 0)
+      return sign;
+    int exponent;
+    std::frexp(value, &exponent);
+    int step = std::max(exponent - 1, 1 - bias) - fractionBits;
+    double steps = std::ldexp(std::fabs(value), -step);
+    steps = towardZero ? std::floor(steps) : std::nearbyint(steps);
+    // The steps of the smallest exponent that has them; one more is one more code.
+    double code = steps + std::ldexp(double(step + fractionBits + bias - 1), fractionBits);
+    uint32_t largest = infinity - 1;
+    return sign | (code > largest ? (towardZero ? largest : infinity) : uint32_t(code));
+  }
+};
+
+const Half f16{10, 15}, bf16{7, 127};
+
+/// cvt.rn.satfinite.{e4m3x2,e5m2x2}.f16x2: each half to the byte at its place.
+uint64_t fromHalves(const Format &format, uint32_t halves) {
+  return format.encode(float(f16.decode(halves >> 16)), true) << 8 |
+         format.encode(float(f16.decode(halves & 0xffff)), true);
+}
+
+/// v_cvt_scalef32_pk_{f16,bf16}_{fp8,bf8}: the two bytes of the half of S0 that
+/// op_sel chooses, times 2^exponent.
+uint64_t toScaledHalves(const Format &format, const Half &half, uint32_t s0, int exponent,
+                        uint32_t select) {
+  uint32_t codes = select != 0 ? s0 >> 16 : s0;
+  auto convert = [&](uint32_t code) {
+    return half.encode(std::ldexp(double(format.decode(code & 0xff)), exponent));
+  };
+  return convert(codes >> 8) << 16 | convert(codes);
+}
+
+/// v_cvt_scalef32_pk_{fp8,bf8}_f16 with FP16_OVFL clear, divided by 2^exponent.
+uint64_t fromScaledHalves(const Format &format, uint32_t halves, int exponent) {
+  auto convert = [&](uint32_t bits) {
+    return format.encode(float(std::ldexp(f16.decode(bits & 0xffff), -exponent)), false);
+  };
+  return convert(halves >> 16) << 8 | convert(halves);
+}
+
+/// The exponent of a float32 or of a scale of eight bits.
+int exponentOf(uint32_t bits) { return int(bits >> 23 & 0xff) - 127; }
+int biasedExponent(uint32_t bits) { return int(bits & 0xff) - 127; }
+
 /// v_cvt_pk_{fp8,bf8}_f32 with FP16_OVFL clear: S0 to the low byte, S1 to the
 /// high byte of the half of D that op_sel chooses; the other half is kept.
 uint64_t toWord(const Format &format, uint32_t s0, uint32_t s1, uint32_t old, uint32_t select) {
@@ -153,6 +222,8 @@ float maximum(float a, float b) {
 
 KVQ_FUNCTION(cvt_e4m3x2_f32) { return toPair(e4m3fn, a, b); }
 KVQ_FUNCTION(cvt_e5m2x2_f32) { return toPair(e5m2, a, b); }
+KVQ_FUNCTION(cvt_e4m3x2_f16x2) { return fromHalves(e4m3fn, a); }
+KVQ_FUNCTION(cvt_e5m2x2_f16x2) { return fromHalves(e5m2, a); }
 KVQ_FUNCTION(cvt_f16x2_e4m3x2) { return toHalves(e4m3fn, a); }
 KVQ_FUNCTION(cvt_f16x2_e5m2x2) { return toHalves(e5m2, a); }
 
@@ -178,6 +249,47 @@ KVQ_FUNCTION(v_med3_f32) {
     return asBits(maximum(s0, s2));
   return asBits(maximum(s0, s1));
 }
+
+KVQ_FUNCTION(v_cvt_pkrtz_f16_f32) {
+  return f16.encode(asFloat(b), true) << 16 | f16.encode(asFloat(a), true);
+}
+
+KVQ_FUNCTION(v_cvt_scalef32_pk_f16_fp8) {
+  return toScaledHalves(e4m3fn, f16, a, exponentOf(b), select);
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk_f16_bf8) {
+  return toScaledHalves(e5m2, f16, a, exponentOf(b), select);
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk_bf16_fp8) {
+  return toScaledHalves(e4m3fn, bf16, a, exponentOf(b), select);
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk_bf16_bf8) {
+  return toScaledHalves(e5m2, bf16, a, exponentOf(b), select);
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk_fp8_f16) {
+  uint64_t pair = fromScaledHalves(e4m3fn, b, exponentOf(c));
+  return select != 0 ? (a & 0xffff) | pair << 16 : (a & 0xffff0000) | pair;
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk_bf8_f16) {
+  uint64_t pair = fromScaledHalves(e5m2, b, exponentOf(c));
+  return select != 0 ? (a & 0xffff) | pair << 16 : (a & 0xffff0000) | pair;
+}
+KVQ_FUNCTION(v_cvt_scale_pk8_f16_fp8) {
+  return toScaledHalves(e4m3fn, f16, a, biasedExponent(b), select);
+}
+KVQ_FUNCTION(v_cvt_scale_pk8_f16_bf8) {
+  return toScaledHalves(e5m2, f16, a, biasedExponent(b), select);
+}
+KVQ_FUNCTION(v_cvt_scale_pk8_bf16_fp8) {
+  return toScaledHalves(e4m3fn, bf16, a, biasedExponent(b), select);
+}
+KVQ_FUNCTION(v_cvt_scale_pk8_bf16_bf8) {
+  return toScaledHalves(e5m2, bf16, a, biasedExponent(b), select);
+}
+KVQ_FUNCTION(v_cvt_scalef32_pk8_fp8_f16) { return fromScaledHalves(e4m3fn, a, exponentOf(b)); }
+KVQ_FUNCTION(v_cvt_scalef32_pk8_bf8_f16) { return fromScaledHalves(e5m2, a, exponentOf(b)); }
+
+KVQ_FUNCTION(mul_bf16) { return bf16.encode(bf16.decode(a) * bf16.decode(b)); }
 
 KVQ_FUNCTION(cvt_rn_bf16_f32) {
   if (std::isnan(asFloat(a)))

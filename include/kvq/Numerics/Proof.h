@@ -23,7 +23,7 @@
 #ifndef KVQ_NUMERICS_PROOF_H
 #define KVQ_NUMERICS_PROOF_H
 
-#include "kvq/Numerics/Arithmetic.h"
+#include "kvq/Numerics/Candidates.h"
 
 namespace kvq {
 
@@ -37,13 +37,13 @@ struct Proof {
   bool bySwitchPoints = false;
 };
 
-/// The cheapest store arithmetic from `source` to `format` for x / scale.
-/// `scale` is positive and finite.
-Proof proveStore(SourceType source, Fp8Format format, float scale);
+/// The cheapest store arithmetic from `source` to `format` for x / scale on a chip
+/// of such `counts`. `scale` is positive and finite.
+Proof proveStore(SourceType source, Fp8Format format, float scale, const StepCounts &counts = {});
 
-/// The cheapest load arithmetic from `format` to `source` for c * scale.
-/// `scale` is positive and finite.
-Proof proveLoad(Fp8Format format, SourceType source, float scale);
+/// The cheapest load arithmetic from `format` to `source` for c * scale on a chip
+/// of such `counts`. `scale` is positive and finite.
+Proof proveLoad(Fp8Format format, SourceType source, float scale, const StepCounts &counts = {});
 
 /// Whether one arithmetic equals the reference, and on how many inputs it was
 /// evaluated until that was known.

@@ -19,6 +19,20 @@
 
 namespace kvq {
 
+/// Instructions that convert between FP8 and pairs of 16-bit values.
+enum class PackedConversions {
+  None,
+  /// cvt.rn.f16x2.e4m3x2 and cvt.rn.satfinite.e4m3x2.f16x2 (PTX ISA, cvt), and
+  /// their kin.
+  Halves,
+  /// v_cvt_scalef32_pk_{f16,bf16}_fp8 and v_cvt_scalef32_pk_fp8_f16 (CDNA 4 ISA),
+  /// and their kin; they do not saturate.
+  ScaledPairs,
+  /// The same for eight values, v_cvt_scale_pk8_{f16,bf16}_fp8 and
+  /// v_cvt_scalef32_pk8_fp8_f16 (LLVM's instructions of gfx1250).
+  ScaledEights,
+};
+
 /// One chip that kvq compiles for.
 struct ChipInfo {
   llvm::StringRef name;
@@ -34,6 +48,12 @@ struct ChipInfo {
   unsigned waveSize;
   /// The widest access of one thread to global memory, in bytes.
   unsigned maxAccessBytes;
+  /// How it converts pairs of 16-bit values.
+  PackedConversions packedConversions;
+  /// Whether one instruction multiplies two bf16 values (as on every GPU two f16
+  /// values), multiplies two f32 values, rounds an f32 value to bf16, rounds two
+  /// f32 values to f16, and clamps without losing a NaN.
+  bool multipliesBF16Pairs, multipliesF32Pairs, roundsToBF16, roundsF16Pairs, clampsNaN;
 
   /// Whether the chip converts f32 to `format` (to store), or `format` to f16
   /// or f32 (to load), by an instruction of its own.

@@ -31,6 +31,17 @@ class Chip<string name> {
   // E5M2FNUZ 8).
   bits<4> NativeStore = 0;
   bits<4> NativeLoad = 0;
+  // Conversions between FP8 and pairs of 16-bit values, a case of
+  // kvq::PackedConversions.
+  string PackedConversions = "None";
+  // Whether one instruction multiplies two bf16 values (two f16 values: every
+  // GPU), multiplies two f32 values, rounds an f32 value to bf16, rounds two f32
+  // values to f16, and clamps without losing a NaN.
+  bit MultipliesBF16Pairs = 0;
+  bit MultipliesF32Pairs = 0;
+  bit RoundsToBF16 = 0;
+  bit RoundsF16Pairs = 0;
+  bit ClampsNaN = 0;
   // Threads that execute together.
   bits<8> WaveSize = ?;
   // The widest access of one thread to global memory, in bytes.
@@ -44,13 +55,22 @@ class NvidiaChip<string name, string family, string features> : Chip<name> {
   let Features = features;
   let WaveSize = 32;
   let Family = family;
+  let RoundsF16Pairs = 1;
+}
+
+// fma.rn.bf16x2 and cvt.rn.bf16x2.f32, from sm_80 on.
+class NvidiaBF16Chip<string name, string family, string features>
+    : NvidiaChip<name, family, features> {
+  let MultipliesBF16Pairs = 1;
+  let RoundsToBF16 = 1;
 }
 
 // cvt.rn.satfinite.{e4m3x2,e5m2x2}.f32 and cvt.rn.f16x2.{e4m3x2,e5m2x2}.
 class NvidiaFp8Chip<string name, string family, string features>
-    : NvidiaChip<name, family, features> {
+    : NvidiaBF16Chip<name, family, features> {
   let NativeStore = 0b0101;
   let NativeLoad = 0b0101;
+  let PackedConversions = "Halves";
 }
 
 class AmdChip<string name, string family, int wave> : Chip<name> {
@@ -76,15 +96,24 @@ class AmdFnuzChip<string name, string family, int wave> : AmdChip<name, family, 
 // PTX version that has it, and FP8 conversions 8.1. Not here: sm_101, which CUDA
 // 13 calls sm_110, and the forms `a` and `f`, whose code runs on one family only.
 def SM75 : NvidiaChip<"sm_75", "Turing", "+ptx63">;
-def SM80 : NvidiaChip<"sm_80", "Ampere", "+ptx70">;
-def SM86 : NvidiaChip<"sm_86", "Ampere", "+ptx71">;
-def SM87 : NvidiaChip<"sm_87", "Ampere", "+ptx74">;
-def SM88 : NvidiaChip<"sm_88", "Ampere", "+ptx90">;
+def SM80 : NvidiaBF16Chip<"sm_80", "Ampere", "+ptx70">;
+def SM86 : NvidiaBF16Chip<"sm_86", "Ampere", "+ptx71">;
+def SM87 : NvidiaBF16Chip<"sm_87", "Ampere", "+ptx74">;
+def SM88 : NvidiaBF16Chip<"sm_88", "Ampere", "+ptx90">;
 def SM89 : NvidiaFp8Chip<"sm_89", "Ada", "+ptx81">;
 def SM90 : NvidiaFp8Chip<"sm_90", "Hopper", "+ptx81">;
-def SM100 : NvidiaFp8Chip<"sm_100", "Blackwell", "+ptx86"> { let MaxAccessBytes = 32; }
-def SM103 : NvidiaFp8Chip<"sm_103", "Blackwell", "+ptx88"> { let MaxAccessBytes = 32; }
-def SM110 : NvidiaFp8Chip<"sm_110", "Blackwell", "+ptx90"> { let MaxAccessBytes = 32; }
+def SM100 : NvidiaFp8Chip<"sm_100", "Blackwell", "+ptx86"> {
+  let MaxAccessBytes = 32;
+  let MultipliesF32Pairs = 1;
+}
+def SM103 : NvidiaFp8Chip<"sm_103", "Blackwell", "+ptx88"> {
+  let MaxAccessBytes = 32;
+  let MultipliesF32Pairs = 1;
+}
+def SM110 : NvidiaFp8Chip<"sm_110", "Blackwell", "+ptx90"> {
+  let MaxAccessBytes = 32;
+  let MultipliesF32Pairs = 1;
+}
 def SM120 : NvidiaFp8Chip<"sm_120", "Blackwell", "+ptx87">;
 def SM121 : NvidiaFp8Chip<"sm_121", "Blackwell", "+ptx88">;
 
@@ -92,10 +121,16 @@ def SM121 : NvidiaFp8Chip<"sm_121", "Blackwell", "+ptx88">;
 // (gfx9-4-generic and others), which need code object version 6.
 def GFX908 : AmdChip<"gfx908", "CDNA 1", 64>;
 def GFX909 : AmdChip<"gfx909", "Vega", 64>;
-def GFX90A : AmdChip<"gfx90a", "CDNA 2", 64>;
+def GFX90A : AmdChip<"gfx90a", "CDNA 2", 64> { let MultipliesF32Pairs = 1; }
 def GFX90C : AmdChip<"gfx90c", "Vega", 64>;
-def GFX942 : AmdFnuzChip<"gfx942", "CDNA 3", 64>;
-def GFX950 : AmdOcpChip<"gfx950", "CDNA 4", 64>;
+def GFX942 : AmdFnuzChip<"gfx942", "CDNA 3", 64> { let MultipliesF32Pairs = 1; }
+def GFX950 : AmdOcpChip<"gfx950", "CDNA 4", 64> {
+  let PackedConversions = "ScaledPairs";
+  let MultipliesF32Pairs = 1;
+  let RoundsToBF16 = 1;
+  let RoundsF16Pairs = 1;
+  let ClampsNaN = 1;
+}
 foreach number = [1010, 1011, 1012, 1013] in
   def GFX # number : AmdChip<"gfx" # number, "RDNA 1", 32>;
 foreach number = [1030, 1031, 1032, 1033, 1034, 1035, 1036] in
@@ -105,9 +140,16 @@ foreach number = [1100, 1101, 1102, 1103] in
 foreach number = [1150, 1151, 1152, 1153] in
   def GFX # number : AmdChip<"gfx" # number, "RDNA 3.5", 32>;
 foreach number = [1200, 1201] in
-  def GFX # number : AmdOcpChip<"gfx" # number, "RDNA 4", 32>;
+  def GFX # number : AmdOcpChip<"gfx" # number, "RDNA 4", 32> { let ClampsNaN = 1; }
 foreach number = [1250, 1251] in
-  def GFX # number : AmdOcpChip<"gfx" # number, "GFX 12.5", 32>;
+  def GFX # number : AmdOcpChip<"gfx" # number, "GFX 12.5", 32> {
+  let PackedConversions = "ScaledEights";
+  let MultipliesBF16Pairs = 1;
+  let MultipliesF32Pairs = 1;
+  let RoundsToBF16 = 1;
+  let RoundsF16Pairs = 1;
+  let ClampsNaN = 1;
+}
 
 // This machine's architecture at a fixed baseline (see lib/Serialize).
 def HOST : Chip<"host"> {
@@ -122,5 +164,6 @@ def ChipTable : GenericTable {
   let FilterClass = "Chip";
   let CppTypeName = "ChipRow";
   let Fields = ["Name", "Backend", "Features", "Fnuz", "NativeStore", "NativeLoad", "WaveSize",
-                "MaxAccessBytes", "Family"];
+                "MaxAccessBytes", "Family", "PackedConversions", "MultipliesBF16Pairs",
+                "MultipliesF32Pairs", "RoundsToBF16", "RoundsF16Pairs", "ClampsNaN"];
 }

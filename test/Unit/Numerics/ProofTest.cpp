@@ -40,10 +40,14 @@ std::vector<float> scalesToTry(unsigned count) {
   return scales;
 }
 
+llvm::SmallVector<Candidate, 8> storeCandidates(float scale) {
+  return getCandidates({/*isLoad=*/false, SourceType::F32, Fp8Format::E4M3FN, scale, {}});
+}
+
 /// The candidates for `scale`, and arithmetic that is wrong by very little.
 std::vector<Arithmetic> arithmeticToTry(float scale) {
   std::vector<Arithmetic> all;
-  for (const Candidate &candidate : getStoreCandidates(scale)) {
+  for (const Candidate &candidate : storeCandidates(scale)) {
     Arithmetic arithmetic = candidate.arithmetic;
     all.push_back(arithmetic);
     if (arithmetic.method == Method::Multiply)
@@ -115,7 +119,7 @@ TEST(Proof, ChoosesTheCheapestThatHolds) {
 
 TEST(Proof, CandidatesAreInTheOrderOfCostAndUnlikeConstantsAreDropped) {
   for (float scale : scalesToTry(300)) {
-    llvm::SmallVector<Candidate, 4> candidates = getStoreCandidates(scale);
+    llvm::SmallVector<Candidate, 8> candidates = storeCandidates(scale);
     EXPECT_EQ(candidates.back().arithmetic.method, Method::Divide);
     for (size_t i = 1; i < candidates.size(); ++i)
       EXPECT_LT(candidates[i - 1].cost, candidates[i].cost);

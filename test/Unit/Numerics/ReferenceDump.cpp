@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
     for (uint32_t bits : inputs) {
       if (isLoad) {
         uint8_t code = uint8_t(bits);
-        uint32_t value = isFolded ? encode(*source, apply(proof.arithmetic, decode(*format, code)))
+        uint32_t value = isFolded ? applyToCode(proof.arithmetic, *format, *source, code)
                                   : loadReference(*format, *source, scale, code);
         uint16_t half = uint16_t(value);
         if (getBitWidth(*source) == 16)
