@@ -3,7 +3,7 @@
 
     utils/count_arithmetic.py --nvdisasm nvdisasm sm_90 gfx942
 
-A kernel that converts 16 values by one arithmetic is compared with one that converts 8; what the chip cannot do is left out.
+A kernel that converts eight values twice by one arithmetic is compared with one that does so once; what the chip cannot do is left out.
 """
 
 import argparse
@@ -30,41 +30,41 @@ STORES = {
     "multiply_packed": "multiply_packed(2.0) in {source}",
     "two_step": "two_step(2.6666665, 1.6e-7)",
 }
-LENGTHS = (8, 16)
+PARTS = (1, 2)
 
 KERNEL = """
   gpu.func @{name}(%in: !llvm.ptr<1> {{llvm.noalias, llvm.readonly, llvm.align = 64 : i64}},
                    %out: !llvm.ptr<1> {{llvm.noalias, llvm.align = 64 : i64}}) kernel attributes {{known_block_size = array<i32: 64, 1, 1>}} {{
     %thread = gpu.thread_id x
     %number = arith.index_cast %thread : index to i64
-    %from = llvm.getelementptr %in[%number] : (!llvm.ptr<1>, i64) -> !llvm.ptr<1>, vector<{length}x{load_bits}>
-    %to = llvm.getelementptr %out[%number] : (!llvm.ptr<1>, i64) -> !llvm.ptr<1>, vector<{length}x{store_bits}>
-    %bits = llvm.load %from {{alignment = 16 : i64}} : !llvm.ptr<1> -> vector<{length}x{load_bits}>
-    %values = arith.bitcast %bits : vector<{length}x{load_bits}> to vector<{length}x{load_type}>
-    %scale = arith.constant 0.375 : f32
-    %converted = kvq.{op} %values, %scale using [#kvq.arithmetic<{arithmetic}, tried 1>]
-        : vector<{length}x{load_type}> to vector<{length}x{store_type}>
-    %result = arith.bitcast %converted : vector<{length}x{store_type}> to vector<{length}x{store_bits}>
-    llvm.store %result, %to {{alignment = 16 : i64}} : vector<{length}x{store_bits}>, !llvm.ptr<1>
+    %scale = arith.constant 0.375 : f32{parts}
     gpu.return
   }}
 """
+PART = """
+    %from{i} = llvm.getelementptr %in[%number, {i}] : (!llvm.ptr<1>, i64) -> !llvm.ptr<1>, !llvm.array<2 x vector<8x{load_bits}>>
+    %to{i} = llvm.getelementptr %out[%number, {i}] : (!llvm.ptr<1>, i64) -> !llvm.ptr<1>, !llvm.array<2 x vector<8x{store_bits}>>
+    %bits{i} = llvm.load %from{i} {{alignment = 8 : i64}} : !llvm.ptr<1> -> vector<8x{load_bits}>
+    %values{i} = arith.bitcast %bits{i} : vector<8x{load_bits}> to vector<8x{load_type}>
+    %converted{i} = kvq.{op} %values{i}, %scale using [#kvq.arithmetic<{arithmetic}, tried 1>]
+        : vector<8x{load_type}> to vector<8x{store_type}>
+    %result{i} = arith.bitcast %converted{i} : vector<8x{store_type}> to vector<8x{store_bits}>
+    llvm.store %result{i}, %to{i} {{alignment = 8 : i64}} : vector<8x{store_bits}>, !llvm.ptr<1>"""
 
 
-def kernel(name, op, source, element, arithmetic, length):
-    """A kernel's text."""
+def kernel(name, op, source, element, arithmetic, parts):
+    """The text of a kernel that converts `parts` times eight values."""
     sides = (source, element) if op == "quantize" else (element, source)
-    bits = {source: f"i{32 if source == 'f32' else 16}", element: "i8"}
-    return KERNEL.format(
-        name=name,
-        op=op,
-        length=length,
-        arithmetic=arithmetic.format(source=source),
-        load_type=sides[0],
-        store_type=sides[1],
-        load_bits=bits[sides[0]],
-        store_bits=bits[sides[1]],
-    )
+    bits = {source: source, element: "i8"}
+    of_each = {
+        "op": op,
+        "arithmetic": arithmetic.format(source=source),
+        "load_type": sides[0],
+        "store_type": sides[1],
+        "load_bits": bits[sides[0]],
+        "store_bits": bits[sides[1]],
+    }
+    return KERNEL.format(name=name, parts="".join(PART.format(i=i, **of_each) for i in range(parts)))
 
 
 def run(command, text):
@@ -116,7 +116,7 @@ def count(chip, features, sources, elements, tools):
         for source in sources:
             for element in elements:
                 for title, arithmetic in table.items():
-                    texts = [kernel(f"k{len(names)}_{length}", op, source, element, arithmetic, length) for length in LENGTHS]
+                    texts = [kernel(f"k{len(names)}_{parts}", op, source, element, arithmetic, parts) for parts in PARTS]
                     if run([tools.kvq_opt, "--kvq-lower-fp8", "-o", "/dev/null"], module(texts, chip)) is None:
                         continue
                     names[op, source, element, title] = f"k{len(names)}"
@@ -131,7 +131,7 @@ def count(chip, features, sources, elements, tools):
         skipped = r"(?:LD|ST|BRA|NOP|EXIT|S2|LDC|ULDC|s_|global_|v_mov|MOV|UMOV|IMAD\.MOV)"
         return sum(1 for mnemonic in code[name].instructions if not re.match(skipped, mnemonic))
 
-    return {key: length(f"{name}_16") - length(f"{name}_8") for key, name in names.items()}
+    return {key: length(f"{name}_2") - length(f"{name}_1") for key, name in names.items()}
 
 
 def main():

@@ -34,3 +34,18 @@ def test_scales_as_arguments(build_dir, tmp_path, chip, source, cache):
     for pair in pairs:
         check_store(kernels, pair, random)
         check_load(kernels, pair, random)
+
+
+@pytest.mark.parametrize("cache", ["fp8", "fp8_e5m2"])
+@pytest.mark.parametrize("source", ["bf16", "f16"])
+@pytest.mark.parametrize("chip", sample([chip for chip in representatives() if chip in EMULATED], 3))
+def test_folded_scales(build_dir, tmp_path, chip, source, cache):
+    """Loads by whatever arithmetic each scale gets: a code has few products, but each is rounded in its own way."""
+    random = np.random.default_rng(19)
+    wide = np.exp2(random.uniform(-16, 8, 8)).astype(np.float32)
+    pairs = in_pairs(np.concatenate([scales()[::3], wide, sample(np.exp2(np.arange(-12, 12, 3)).astype(np.float32), 2)]))
+    kernels = Kernels(build_dir, tmp_path, chip, source, cache, pairs, heads=2, head_size=64)
+    for pair in pairs:
+        check_load(kernels, pair, random)
+    for pair in sample(pairs, 2)[-4:]:
+        check_store(kernels, pair, random)

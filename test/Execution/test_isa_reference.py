@@ -18,6 +18,16 @@ OVERFLOWING = {
 }
 
 
+# The chips' conversions between FP8 and pairs of 16-bit values, by their formats.
+NARROW = {"fp8": "f8E4M3FN", "bf8": "f8E5M2", "e4m3x2": "f8E4M3FN", "e5m2x2": "f8E5M2"}
+FROM_HALVES = ["cvt_e4m3x2_f16x2", "cvt_e5m2x2_f16x2"]
+SCALED_TO = [f"v_cvt_scalef32_pk_{wide}_{narrow}" for wide in ("f16", "bf16") for narrow in ("fp8", "bf8")]
+SCALED_FROM = ["v_cvt_scalef32_pk_fp8_f16", "v_cvt_scalef32_pk_bf8_f16"]
+EIGHTS_TO = [f"v_cvt_scale_pk8_{wide}_{narrow}" for wide in ("f16", "bf16") for narrow in ("fp8", "bf8")]
+EIGHTS_FROM = ["v_cvt_scalef32_pk8_fp8_f16", "v_cvt_scalef32_pk8_bf8_f16"]
+PACKED = [*FROM_HALVES, *SCALED_TO, *SCALED_FROM, *EIGHTS_TO, *EIGHTS_FROM]
+
+
 @pytest.fixture(scope="module")
 def isa(build_dir):
     """Calls a reference function by name."""
@@ -26,7 +36,8 @@ def isa(build_dir):
     def call(name, a, b=0, c=0, select=0):
         return getattr(library, f"kvq_isa_{name}")(int(a), int(b), int(c), int(select))
 
-    for name in [*SATURATING, *OVERFLOWING, "v_med3_f32", "cvt_rn_bf16_f32", *(decoder(name) for name in [*SATURATING, *OVERFLOWING])]:
+    others = ["v_med3_f32", "cvt_rn_bf16_f32", "v_cvt_pkrtz_f16_f32", "mul_bf16"]
+    for name in [*SATURATING, *OVERFLOWING, *PACKED, *others, *(decoder(name) for name in [*SATURATING, *OVERFLOWING])]:
         function = getattr(library, f"kvq_isa_{name}")
         function.restype, function.argtypes = ctypes.c_uint64, [ctypes.c_uint32] * 4
     return call
@@ -115,4 +126,66 @@ def test_bf16(isa):
     with np.errstate(all="ignore"):
         expected = bits.view(np.float32).astype(ml_dtypes.bfloat16)
     found = np.array([isa("cvt_rn_bf16_f32", pattern) for pattern in bits], np.uint16).view(ml_dtypes.bfloat16)
+    assert differences(found, expected) == 0
+
+
+HALVES = np.arange(65536, dtype=np.uint16)
+
+
+@pytest.mark.parametrize("name", [*FROM_HALVES, *SCALED_FROM, *EIGHTS_FROM])
+def test_from_halves(isa, name):
+    cache_type = FORMATS[NARROW[name.split("_")[-2]]]
+    factor = 1 if name in FROM_HALVES else 4
+    words = HALVES.astype(np.uint32) | HALVES[::-1].astype(np.uint32) << 16
+    four = bits_of(4)
+    if name in SCALED_FROM:
+        assert isa(name, 0xABCD1234, 0, four, 1) == 0x1234
+        pairs = np.array([isa(name, 0, word, four, 0) for word in words], np.uint16)
+    else:
+        pairs = np.array([isa(name, word, four) for word in words], np.uint16)
+    with np.errstate(all="ignore"):
+        values = HALVES.view(np.float16).astype(np.float32) / np.float32(factor)
+        largest = np.float32(ml_dtypes.finfo(cache_type).max)
+        expected = (np.clip(values, -largest, largest) if name in FROM_HALVES else values).astype(cache_type)
+    assert differences((pairs & 0xFF).astype(np.uint8).view(cache_type), expected) == 0
+    assert differences((pairs >> 8).astype(np.uint8).view(cache_type), expected[::-1]) == 0
+
+
+@pytest.mark.parametrize("exponent", [-20, -3, 0, 9])
+@pytest.mark.parametrize("name", [*SCALED_TO, *EIGHTS_TO])
+def test_scaled_to_halves(isa, name, exponent):
+    wide, narrow = name.split("_")[-2:]
+    codes = np.arange(256, dtype=np.uint8)
+    scale = 127 + exponent if name in EIGHTS_TO else bits_of(np.exp2(exponent) * 1.5)
+    words = np.array([isa(name, (int(code) | int(255 - code) << 8) << 16, scale, 0, 1) for code in codes], np.uint32)
+    float_type = {"f16": np.float16, "bf16": ml_dtypes.bfloat16}[wide]
+    with np.errstate(all="ignore"):
+        expected = (codes.view(FORMATS[NARROW[narrow]]).astype(np.float64) * np.exp2(exponent)).astype(np.float32).astype(float_type)
+    assert differences((words & 0xFFFF).astype(np.uint16).view(float_type), expected) == 0
+    assert differences((words >> 16).astype(np.uint16).view(float_type), expected[::-1]) == 0
+
+
+def test_f16_toward_zero(isa):
+    bits = f32_inputs(1.0, FORMATS["f8E4M3FN"])
+    values = bits.view(np.float32)
+    with np.errstate(all="ignore"):
+        near = values.astype(np.float16)
+        # The neighbour nearer to zero where rounding to nearest went away from it; no overflow.
+        further = np.abs(near.astype(np.float32)) > np.abs(values)
+        expected = (near.view(np.uint16) - further.astype(np.uint16)).view(np.float16)
+    words = np.array([isa("v_cvt_pkrtz_f16_f32", x, y) for x, y in zip(bits, bits[::-1], strict=True)], np.uint32)
+    assert differences((words & 0xFFFF).astype(np.uint16).view(np.float16), expected) == 0
+    assert differences((words >> 16).astype(np.uint16).view(np.float16), expected[::-1]) == 0
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.375, 2.0**-120, 1.5 * 2.0**-126, 3.0 * 2.0**120, -0.0, np.inf])
+def test_product_of_bf16(isa, factor):
+    values = HALVES.view(ml_dtypes.bfloat16)
+    factor = np.array(factor, ml_dtypes.bfloat16)
+    found = np.array([isa("mul_bf16", pattern, factor.view(np.uint16)) for pattern in HALVES], np.uint16).view(ml_dtypes.bfloat16)
+    # By way of integers: the exact product, rounded as a number of steps.
+    with np.errstate(all="ignore"):
+        exact = values.astype(np.float64) * np.float64(factor)
+        step = np.exp2(np.maximum(np.floor(np.log2(np.abs(exact))), -126) - 7)
+        expected = np.where(np.isfinite(exact) & (exact != 0), np.rint(exact / step) * step, exact).astype(np.float32).astype(ml_dtypes.bfloat16)
     assert differences(found, expected) == 0

@@ -156,6 +156,96 @@ TEST(Proof, CountsWhatWasTried) {
     }
 }
 
+namespace {
+/// A chip that multiplies 16-bit pairs and rounds to 16 bits with much effort.
+StepCounts packedChip() {
+  StepCounts counts;
+  counts.decode = {4, 4, 12};
+  counts.encode = {8, 4, 8};
+  counts.multiply = {4, 4, 8};
+  counts.narrow = {44, 44, 0};
+  counts.truncate = {4, 4, StepCounts::never};
+  return counts;
+}
+} // namespace
+
+// A bf16's product with a code has 12 bits at most; 11 of them are float16's.
+TEST(Proof, LoadsMultiplyPairsWhereTheProductsRoundAlike) {
+  for (float scale : {0.375f, 0.25f, 0.0234375f, 1.75f}) {
+    for (SourceType source : {SourceType::BF16, SourceType::F16}) {
+      Proof proof = proveLoad(Fp8Format::E4M3FN, source, scale, packedChip());
+      EXPECT_EQ(proof.arithmetic.method, Method::MultiplyPacked) << scale;
+      EXPECT_EQ(proof.arithmetic.a, scale);
+      EXPECT_EQ(proof.inputsTried, 256u);
+    }
+    StepCounts generic;
+    EXPECT_EQ(proveLoad(Fp8Format::E4M3FN, SourceType::F16, scale, generic).arithmetic.method,
+              Method::Multiply);
+  }
+  // The smallest products are no float16 numbers.
+  StepCounts halves = packedChip();
+  halves.decode.bf16 = StepCounts::never;
+  EXPECT_EQ(proveLoad(Fp8Format::E5M2, SourceType::F32, 0x1.8p-12f, halves).arithmetic.method,
+            Method::Multiply);
+}
+
+// An independent look at the same: double arithmetic and the upper half.
+TEST(Proof, TruncatedProductsAreTheReferences) {
+  unsigned truncated = 0, moved = 0;
+  for (float scale : scalesToTry(300))
+    for (Fp8Format format : allValues<Fp8Format>()) {
+      Arithmetic chosen = proveLoad(format, SourceType::BF16, scale, packedChip()).arithmetic;
+      if (!chosen.truncates || chosen.method != Method::Multiply)
+        continue;
+      ++truncated;
+      moved += chosen.a != scale;
+      for (unsigned code = 0; code != 256; ++code) {
+        uint32_t expected = loadReference(format, SourceType::BF16, scale, uint8_t(code));
+        float product = float(double(decode(format, uint8_t(code))) * chosen.a);
+        uint32_t upper = llvm::bit_cast<uint32_t>(product) >> 16;
+        if (std::isnan(product))
+          EXPECT_GT(expected & 0x7FFF, 0x7F80u);
+        else
+          ASSERT_EQ(upper, expected) << scale << " " << code;
+      }
+    }
+  EXPECT_GT(truncated, 300u);
+  EXPECT_GT(moved, 200u);
+}
+
+TEST(Proof, StoresMultiplyPairsByPowersOfTwoAlone) {
+  for (float scale : {0.5f, 2.0f, 0x1p-6f, 0x1p8f}) {
+    EXPECT_EQ(proveStore(SourceType::F16, Fp8Format::E4M3FN, scale, packedChip()).arithmetic.method,
+              Method::MultiplyPacked)
+        << scale;
+    EXPECT_EQ(
+        proveStore(SourceType::BF16, Fp8Format::E4M3FN, scale, packedChip()).arithmetic.method,
+        Method::MultiplyPacked)
+        << scale;
+  }
+  for (float scale : {0.75f, 0.023438f, 3.0f})
+    for (SourceType source : {SourceType::BF16, SourceType::F16})
+      EXPECT_NE(proveStore(source, Fp8Format::E4M3FN, scale, packedChip()).arithmetic.method,
+                Method::MultiplyPacked)
+          << scale;
+  // Float32 has no pairs of 16 bits.
+  EXPECT_EQ(proveStore(SourceType::F32, Fp8Format::E4M3FN, 0.5f, packedChip()).arithmetic.method,
+            Method::Multiply);
+}
+
+// The product rounds once, also where float32 has no exact one.
+TEST(Proof, PackedProductsRoundOnce) {
+  Arithmetic bf16{Method::MultiplyPacked, 0x1.02p-100f, 0.0f, SourceType::BF16};
+  // 0x1.02p-100 * 0x1.02p-32 = 0x1.0404p-132, a bit above the tie of 2^-132 and its neighbour.
+  EXPECT_EQ(apply(bf16, 0x1.02p-32f), 0x1p-132f);
+  EXPECT_EQ(apply(bf16, 0x1.82p-33f), 0x1p-132f);
+  Arithmetic f16{Method::MultiplyPacked, 0x1.004p0f, 0.0f, SourceType::F16};
+  EXPECT_EQ(apply(f16, 0x1.004p0f), 0x1.008p0f);
+  EXPECT_EQ(apply(f16, 65504.0f), INFINITY);
+  EXPECT_TRUE(std::isnan(apply(f16, NAN)));
+  EXPECT_TRUE(std::signbit(apply(f16, -0.0f)));
+}
+
 #if defined(__SSE__)
 // A library in the same process may have set them for the thread.
 TEST(Proof, IgnoresFlushToZeroOfTheCallingThread) {
