@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "kvq/Driver/Compile.h"
 #include "Commands.h"
-#include "KernelArguments.h"
+#include "PassArguments.h"
+#include "kvq/Driver/Compile.h"
 #include "kvq/Support/OutputDirectory.h"
 #include "llvm/ADT/StringExtras.h"
 #include <limits>
@@ -42,35 +42,34 @@ static cl::list<std::string>
 static constexpr int64_t largest = 1 << 20;
 static constexpr int64_t lastSlot = std::numeric_limits<int64_t>::max();
 
-static KernelArguments kernels(command, category);
-static KernelArgument layout(kernels, "layout", &KernelOptions::layout, parseWord<LayoutKind>,
-                             "layout", "The order inside a cache block");
-static KernelArgument
+static PassArguments kernels(command, category);
+static PassArgument layout(kernels, "layout", &KernelOptions::layout, parseWord<LayoutKind>,
+                           "layout", "The order inside a cache block");
+static PassArgument
     bounds(kernels, "bounds", &KernelOptions::bounds, parseWord<Bounds>, "mode",
            "Slots beyond the cache: check skips them, count also counts them, off trusts the "
            "caller (default: check)");
-static KernelArgument scales(kernels, "scales", &KernelOptions::scales, parseWord<ScalesMode>,
-                             "mode",
-                             "fold: constants in the kernels; argument: pointers (default: fold)");
-static KernelArgument blockSize(kernels, "block-size", &KernelOptions::blockSize,
-                                number(1, largest), "rows", "Rows of a block (default: 16)");
-static KernelArgument slotType(kernels, "slot-type", &KernelOptions::slotType, parseWord<SlotType>,
-                               "type", "The integers of slot_mapping (default: i64)");
-static KernelArgument paddingSlot(kernels, "padding-slot", &KernelOptions::paddingSlot,
-                                  number(0, lastSlot), "slot",
-                                  "A slot that is skipped, as negative ones are");
-static KernelArgument qScaleConstant(kernels, "q-scale-constant", &KernelOptions::qScaleConstant,
-                                     parseConstant, "number",
-                                     "What compute_scales divides maxima of q by (default: 200)");
-static KernelArgument kScaleConstant(kernels, "k-scale-constant", &KernelOptions::kScaleConstant,
-                                     parseConstant, "number", "The same of k (default: 200)");
-static KernelArgument vScaleConstant(kernels, "v-scale-constant", &KernelOptions::vScaleConstant,
-                                     parseConstant, "number", "The same of v (default: 100)");
-static KernelArgument align(kernels, "align", &KernelOptions::align, parseAlign, "bytes",
-                            "Bytes that pointers and strides are multiples of (default: 16)");
-static KernelArgument tensorParallelSize(kernels, "tensor-parallel-size",
-                                         &KernelOptions::tensorParallelSize, number(1, largest),
-                                         "ranks", "Ranks that share the heads (default: 1)");
+static PassArgument scales(kernels, "scales", &KernelOptions::scales, parseWord<ScalesMode>, "mode",
+                           "fold: constants in the kernels; argument: pointers (default: fold)");
+static PassArgument blockSize(kernels, "block-size", &KernelOptions::blockSize, number(1, largest),
+                              "rows", "Rows of a block (default: 16)");
+static PassArgument slotType(kernels, "slot-type", &KernelOptions::slotType, parseWord<SlotType>,
+                             "type", "The integers of slot_mapping (default: i64)");
+static PassArgument paddingSlot(kernels, "padding-slot", &KernelOptions::paddingSlot,
+                                number(0, lastSlot), "slot",
+                                "A slot that is skipped, as negative ones are");
+static PassArgument qScaleConstant(kernels, "q-scale-constant", &KernelOptions::qScaleConstant,
+                                   parseConstant, "number",
+                                   "What compute_scales divides maxima of q by (default: 200)");
+static PassArgument kScaleConstant(kernels, "k-scale-constant", &KernelOptions::kScaleConstant,
+                                   parseConstant, "number", "The same of k (default: 200)");
+static PassArgument vScaleConstant(kernels, "v-scale-constant", &KernelOptions::vScaleConstant,
+                                   parseConstant, "number", "The same of v (default: 100)");
+static PassArgument align(kernels, "align", &KernelOptions::align, parseAlign, "bytes",
+                          "Bytes that pointers and strides are multiples of (default: 16)");
+static PassArgument tensorParallelSize(kernels, "tensor-parallel-size",
+                                       &KernelOptions::tensorParallelSize, number(1, largest),
+                                       "ranks", "Ranks that share the heads (default: 1)");
 static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
                           cl::cat(category));
 static cl::opt<std::string> jobs("j", cl::desc("Threads that compile (default: all cores)"),

@@ -1,12 +1,12 @@
-//===- KernelArguments.h - Options that are those of passes -----*- C++ -*-===//
+//===- PassArguments.h - Options that are those of passes -------*- C++ -*-===//
 //
 // Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#ifndef KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
-#define KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
+#ifndef KVQ_TOOLS_KVQC_PASSARGUMENTS_H
+#define KVQ_TOOLS_KVQC_PASSARGUMENTS_H
 
 #include "Options.h"
 #include "kvq/Pipelines/Pipelines.h"
@@ -14,13 +14,13 @@
 
 namespace kvq {
 
-class KernelArgument;
+class PassArgument;
 
 /// The options of a subcommand that set a member of KernelOptions, in the order
 /// in which they are declared.
-class KernelArguments {
+class PassArguments {
 public:
-  KernelArguments(llvm::cl::SubCommand &command, llvm::cl::OptionCategory &category)
+  PassArguments(llvm::cl::SubCommand &command, llvm::cl::OptionCategory &category)
       : command(command), category(category) {}
 
   /// Sets the members whose options were given; the first that is wrong is the
@@ -28,23 +28,23 @@ public:
   llvm::Error read(KernelOptions &options) const;
 
 private:
-  friend KernelArgument;
+  friend PassArgument;
 
   llvm::cl::SubCommand &command;
   llvm::cl::OptionCategory &category;
-  std::vector<const KernelArgument *> all;
+  std::vector<const PassArgument *> all;
 };
 
 /// One of them, declared beside the others with static storage:
 ///
-///   static KernelArgument layout(kernels, "layout", &KernelOptions::layout,
+///   static PassArgument layout(kernels, "layout", &KernelOptions::layout,
 ///                                parseWord<LayoutKind>, "layout", "The order inside a block");
-class KernelArgument {
+class PassArgument {
 public:
   /// `parse` makes the member's value of the option's name, without dashes, and
   /// its text; `value` and `help` are for --help.
   template <typename Value, typename Part, typename Parse>
-  KernelArgument(KernelArguments &arguments, llvm::StringRef name, Value Part::*member, Parse parse,
+  PassArgument(PassArguments &arguments, llvm::StringRef name, Value Part::*member, Parse parse,
                  llvm::StringRef value, llvm::StringRef help)
       : option(name, llvm::cl::desc(help), llvm::cl::value_desc(value),
                llvm::cl::sub(arguments.command), llvm::cl::cat(arguments.category)),
@@ -57,7 +57,7 @@ public:
   bool isGiven() const { return option.getNumOccurrences() != 0; }
 
 private:
-  friend KernelArguments;
+  friend PassArguments;
 
   llvm::cl::opt<std::string> option;
   std::function<llvm::Error(llvm::StringRef, llvm::StringRef, KernelOptions &)> set;
@@ -78,4 +78,4 @@ llvm::Expected<int64_t> parseAlign(llvm::StringRef name, llvm::StringRef text);
 
 } // namespace kvq
 
-#endif // KVQ_TOOLS_KVQC_KERNELARGUMENTS_H
+#endif // KVQ_TOOLS_KVQC_PASSARGUMENTS_H

@@ -1,19 +1,19 @@
-//===- KernelArguments.cpp - Options that are those of passes -------------===//
+//===- PassArguments.cpp - Options that are those of passes ---------------===//
 //
 // Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
 // SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelArguments.h"
+#include "PassArguments.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 
 using namespace kvq;
 
-llvm::Error KernelArguments::read(KernelOptions &options) const {
-  for (const KernelArgument *argument : all)
+llvm::Error PassArguments::read(KernelOptions &options) const {
+  for (const PassArgument *argument : all)
     if (argument->isGiven())
       if (llvm::Error error =
               argument->set(argument->option.ArgStr, argument->option.getValue(), options))
