@@ -61,6 +61,12 @@ def ResolveScalesPass : Pass<"kvq-resolve-scales", "::mlir::ModuleOp"> {
     The seed's warnings are emitted as warnings at the layer's location, kvq's own
     notes as remarks; both are left in the op.
 
+    A k or v scale of several numbers is an error, as in the seed. With
+    `per-head-scales` (default: false) it is one number for each KV head, of the
+    shape [kv_heads] or with ones around it as in [kv_heads, 1, 1], and the rules
+    are applied to each of them, which has to be positive; the resolved scale is
+    then a tensor.
+
     ```mlir
     // --kvq-resolve-scales=chip=gfx942 doubles the scales:
     module attributes {kvq.target = #kvq.target<chip = "gfx942", fnuz = true>} {
@@ -70,8 +76,9 @@ def ResolveScalesPass : Pass<"kvq-resolve-scales", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"chip", "chip", "std::string", "", "The chip that the module is compiled for">,
+    Option<"chip", "chip", "std::string", "", "The chip to compile for; the module's own if empty">,
     Option<"fnuz", "fnuz", "bool", "false", "Use the fnuz formats on the host">,
+    Option<"perHeadScales", "per-head-scales", "bool", "false", "Take k and v scales of one number a KV head">,
   ];
   let dependentDialects = ["::kvq::KvqDialect"];
 }

@@ -121,18 +121,55 @@ static std::vector<std::string> listOperations(const Manifest &manifest) {
   return ops;
 }
 
+/// Whether a layer of the artefact has scales per head.
+static bool hasHeadScales(const Manifest &manifest) {
+  for (const ManifestLayer &layer : manifest.layers)
+    for (const ManifestLayerTarget &target : layer.targets)
+      for (size_t kind : kHeadScales)
+        if (!target.headScales[kind].empty())
+          return true;
+  return false;
+}
+
+/// The array of a layer's scale per head, by the layer's place.
+static std::string headArrayName(const std::string &target, size_t layer, size_t kind) {
+  return "kvq_" + target + "_" + std::to_string(layer) + "_" + kLayerScales[kind] + "_scales";
+}
+
+static void appendHeadScales(const Manifest &manifest, size_t target, std::string &text) {
+  for (size_t i = 0; i < manifest.layers.size(); ++i)
+    for (size_t kind : kHeadScales) {
+      const std::vector<float> &heads = manifest.layers[i].targets[target].headScales[kind];
+      if (heads.empty())
+        continue;
+      text += "static const float " + headArrayName(manifest.targets[target].target, i, kind) +
+              "[" + std::to_string(heads.size()) + "] = {";
+      for (size_t head = 0; head < heads.size(); ++head)
+        text += (head ? ", " : "") + formatFloat32(heads[head]) + "f";
+      text += "};\n";
+    }
+}
+
 static void appendLayers(const Manifest &manifest, const std::vector<std::string> &ops,
                          size_t target, std::string &text) {
   const std::string &name = manifest.targets[target].target;
+  const bool perHead = hasHeadScales(manifest);
   text += "\n/* The layers on " + name + ". */\n";
   text +=
       "enum { kvq_" + name + "_num_layers = " + std::to_string(manifest.layers.size()) + " };\n";
+  appendHeadScales(manifest, target, text);
   text += "static const kvq_layer kvq_" + name + "_layers[] = {\n";
-  for (const ManifestLayer &layer : manifest.layers) {
+  for (size_t i = 0; i < manifest.layers.size(); ++i) {
+    const ManifestLayer &layer = manifest.layers[i];
     const ManifestLayerTarget &entry = layer.targets[target];
     text += "  {" + literal(layer.name) + ", INT64_C(" + std::to_string(layer.index) + ")";
-    for (float scale : entry.scales)
-      text += ", " + formatFloat32(scale) + "f";
+    for (size_t kind = 0; kind < entry.scales.size(); ++kind)
+      text += ", " + (entry.headScales[kind].empty() ? formatFloat32(entry.scales[kind]) + "f"
+                                                     : std::string("0.0f"));
+    if (perHead)
+      for (size_t kind : kHeadScales)
+        text += ", " +
+                (entry.headScales[kind].empty() ? std::string("0") : headArrayName(name, i, kind));
     text += entry.calculateKVScales ? ", 1" : ", 0";
     for (const std::string &op : ops) {
       std::string symbol = symbolOf(entry, op);
@@ -161,7 +198,13 @@ typedef struct kvq_layer {
   const char *name;
   int64_t index;
   float q_scale, k_scale, v_scale, prob_scale;
-  int calculate_kv_scales;
+)";
+  if (hasHeadScales(manifest))
+    text +=
+        R"(  /* One for each KV head; null where k_scale or v_scale is for all, which is 0 elsewhere. */
+  const float *k_scales, *v_scales;
+)";
+  text += R"(  int calculate_kv_scales;
   const char )";
   const std::vector<std::string> ops = listOperations(manifest);
   for (size_t i = 0; i < ops.size(); ++i)

@@ -21,6 +21,15 @@ Json kvq::toJson(float value) {
   return formatFloat32(value);
 }
 
+Json kvq::toJson(const std::vector<float> &values) {
+  Json json;
+  json["shape"] = Json::array({values.size()});
+  json["values"] = Json::array();
+  for (float value : values)
+    json["values"].push_back(toJson(value));
+  return json;
+}
+
 static std::string scalarText(const Json &value) {
   if (value.is_number_float())
     return kvq::formatFloat32(float(value.get<double>()));

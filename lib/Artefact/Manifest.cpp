@@ -79,7 +79,10 @@ static Json kernelJson(const ManifestKernel &kernel) {
   json["scales"] = Json::object();
   for (const auto &[name, scale] : kernel.scales) {
     Json &entry = json["scales"][name];
-    entry["value"] = scale.value ? toJson(*scale.value) : Json();
+    if (scale.headValues.empty())
+      entry["value"] = scale.value ? toJson(*scale.value) : Json();
+    else
+      entry["value"] = toJson(scale.headValues);
     entry["method"] = scale.method;
     if (scale.tried)
       entry["tried"] = *scale.tried;
@@ -100,8 +103,11 @@ static Json layerJson(const ManifestLayer &layer) {
   for (const char *key : {"scales", "calculate_kv_scales", "kernels", "warnings", "notes"})
     json[key] = Json::object();
   for (const ManifestLayerTarget &target : layer.targets) {
-    for (size_t i = 0; i < target.scales.size(); ++i)
-      json["scales"][target.target][kLayerScales[i]] = toJson(target.scales[i]);
+    for (size_t i = 0; i < target.scales.size(); ++i) {
+      const std::vector<float> &heads = target.headScales[i];
+      json["scales"][target.target][kLayerScales[i]] =
+          heads.empty() ? toJson(target.scales[i]) : toJson(heads);
+    }
     json["calculate_kv_scales"][target.target] = target.calculateKVScales;
     json["kernels"][target.target] = textsJson(target.kernels);
     json["warnings"][target.target] = target.warnings;

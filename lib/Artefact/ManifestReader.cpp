@@ -51,6 +51,8 @@ private:
   bool readHashes(const JsonPlace &place);
   bool readKernel(const JsonPlace &place);
   bool readScales(const JsonPlace &place, ManifestKernel &kernel);
+  /// {"shape": [2], "values": [0.5, 0.25]}, the scales of KV heads.
+  bool readHeads(const JsonPlace &place, std::vector<float> &values);
   bool readArguments(const JsonPlace &place, ManifestKernel &kernel);
   bool readBlock(const JsonPlace &place, ManifestKernel &kernel);
   bool readGrid(const JsonPlace &place, ManifestKernel &kernel);
@@ -169,6 +171,32 @@ bool ManifestReader::readHashes(const JsonPlace &place) {
   return true;
 }
 
+bool ManifestReader::readHeads(const JsonPlace &place, std::vector<float> &values) {
+  auto readShape = [&](const JsonPlace &at) {
+    int64_t count = 0;
+    if (!array(at) || at.value.elements.size() != 1)
+      return unexpected(at, "a list of one number, that of the KV heads");
+    if (!integer(JsonPlace(at, 0), 1, Limits::size, count))
+      return false;
+    values.resize(size_t(count));
+    return true;
+  };
+  auto readValues = [&](const JsonPlace &at) {
+    if (!array(at))
+      return false;
+    if (at.value.elements.size() != values.size())
+      return fail(at, "expected " + std::to_string(values.size()) +
+                          " numbers, as the shape says, "
+                          "but got " +
+                          std::to_string(at.value.elements.size()));
+    for (size_t head = 0; head < values.size(); ++head)
+      if (!scale(JsonPlace(at, head), values[head]))
+        return false;
+    return true;
+  };
+  return member(place, "shape", readShape) && member(place, "values", readValues);
+}
+
 bool ManifestReader::readScales(const JsonPlace &place, ManifestKernel &kernel) {
   return eachMember(place, [&](const std::string &name, const JsonPlace &at) {
     ManifestScale scale;
@@ -176,17 +204,24 @@ bool ManifestReader::readScales(const JsonPlace &place, ManifestKernel &kernel) 
       scale.tried = field.value.number.natural;
       return scale.tried || unexpected(field, "a natural number");
     };
-    if (!optionalMember(
-            at, "value",
-            [&](const auto &field) { return this->scale(field, scale.value.emplace()); }) ||
+    auto readValue = [&](const JsonPlace &field) {
+      if (!field.value.isObject())
+        return this->scale(field, scale.value.emplace());
+      return readHeads(field, scale.headValues) &&
+             (int64_t(scale.headValues.size()) == kernel.numKVHeads ||
+              fail(field, "expected a number for each of " + std::to_string(kernel.numKVHeads) +
+                              " KV heads, but got " + std::to_string(scale.headValues.size())));
+    };
+    if (!optionalMember(at, "value", readValue) ||
         !member(at, "method", [&](const auto &field) { return word(field, scale.method); }) ||
         !optionalMember(at, "tried", readTried))
       return false;
     if (!isCIdentifier(name) || name.size() > Limits::symbol)
       return fail(at, "expected the name of a scale");
-    if (scale.value.has_value() == (scale.method == "argument"))
+    bool hasValue = scale.value || !scale.headValues.empty();
+    if (hasValue == (scale.method == "argument"))
       return fail(at, "expected a value, or the method 'argument', but got " +
-                          std::string(scale.value ? "both" : "neither"));
+                          std::string(hasValue ? "both" : "neither"));
     kernel.scales.emplace_back(name, scale);
     return true;
   });
@@ -348,10 +383,18 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
 }
 
 bool ManifestReader::readLayerScales(const JsonPlace &place, ManifestLayerTarget &layer) {
-  for (size_t index = 0; index < layer.scales.size(); ++index)
-    if (!member(place, kLayerScales[index],
-                [&](const auto &at) { return scale(at, layer.scales[index]); }))
+  for (size_t index = 0; index < layer.scales.size(); ++index) {
+    auto read = [&](const JsonPlace &at) {
+      bool mayBePerHead =
+          std::find(std::begin(kHeadScales), std::end(kHeadScales), index) != std::end(kHeadScales);
+      if (!mayBePerHead || !at.value.isObject())
+        return scale(at, layer.scales[index]);
+      layer.scales[index] = std::numeric_limits<float>::quiet_NaN();
+      return readHeads(at, layer.headScales[index]);
+    };
+    if (!member(place, kLayerScales[index], read))
       return false;
+  }
   return true;
 }
 

@@ -79,6 +79,13 @@ bool kvq::isRawScale(Attribute attr) {
   return tensor && tensor.getElementType().isF32() && tensor.getNumElements() > 0;
 }
 
+SmallVector<float> kvq::getScaleNumbers(Attribute scale) {
+  if (auto number = dyn_cast<FloatAttr>(scale))
+    return {number.getValue().convertToFloat()};
+  auto values = cast<DenseFPElementsAttr>(scale).getValues<float>();
+  return SmallVector<float>(values.begin(), values.end());
+}
+
 //===----------------------------------------------------------------------===//
 // TargetAttr, GeometryAttr, CacheAttr
 //===----------------------------------------------------------------------===//

@@ -167,7 +167,7 @@ kvq::getConvertedParts(const CacheKernelSpec &spec) {
   SmallVector<std::pair<CachePart, CachePart>, 2> pairs;
   for (auto [from, to] :
        llvm::zip_equal(getFromCache(spec).getParts(), getToCache(spec).getParts())) {
-    if (!from.isStrided() && isAlike(from, to)) {
+    if (!spec.perHead && !from.isStrided() && isAlike(from, to)) {
       makeOneRun(from, spec.cache.getBlockSize());
       makeOneRun(to, spec.cache.getBlockSize());
     }

@@ -18,6 +18,27 @@ using namespace kvq;
 
 using UnresolvedOperand = OpAsmParser::UnresolvedOperand;
 
+/// `(%k, %v)`, each a float32 unless types follow: `(%k, %v : vector<8xf32>, f32)`.
+static ParseResult parseScales(OpAsmParser &parser, SmallVectorImpl<UnresolvedOperand> &scales,
+                               SmallVectorImpl<Type> &types) {
+  if (parser.parseLParen() || parser.parseOperandList(scales))
+    return failure();
+  if (succeeded(parser.parseOptionalColon())) {
+    if (parser.parseTypeList(types))
+      return failure();
+  } else {
+    types.assign(scales.size(), parser.getBuilder().getF32Type());
+  }
+  return parser.parseRParen();
+}
+
+static void printScales(OpAsmPrinter &printer, Operation *, OperandRange scales, TypeRange types) {
+  printer << "(" << scales;
+  if (!llvm::all_of(types, [](Type type) { return type.isF32(); }))
+    printer << " : " << types;
+  printer << ")";
+}
+
 // All pointers of a cache op have one type, which stands once at its end.
 
 static ParseResult parsePointerType(OpAsmParser &parser, ArrayRef<UnresolvedOperand> rows,
@@ -174,6 +195,12 @@ LogicalResult kvq::detail::verifyCacheOp(Operation *operation) {
   CacheKernelSpec spec = op.getSpec(ScalesMode::Argument);
   if (failed(verifySpec([&] { return operation->emitOpError(); }, spec)))
     return failure();
+  int64_t heads = spec.cache.getKvHeads();
+  for (Value scale : getOperands(op, ArgumentRole::Scales))
+    if (auto vector = dyn_cast<VectorType>(scale.getType());
+        vector && vector.getNumElements() != heads)
+      return operation->emitOpError("expected a scale of one number, or of one for each of ")
+             << heads << " KV heads, but got " << vector;
   Type pointer;
   for (Value operand : operation->getOperands())
     if (isa<LLVM::LLVMPointerType>(operand.getType())) {
@@ -252,7 +279,9 @@ static const ChipInfo &chipOf(Operation *op) {
 
 /// What the spec of every op has.
 template <typename Op> static CacheKernelSpec commonSpec(Op op, ScalesMode scales) {
+  auto isPerHead = [](Value scale) { return isa<VectorType>(scale.getType()); };
   CacheKernelSpec spec;
+  spec.perHead = llvm::any_of(op.getScaleOperands(), isPerHead);
   spec.kind = op.getKind();
   spec.chip = &chipOf(op);
   spec.sourceType = op.getSourceType();

@@ -19,6 +19,26 @@ LogicalResult kvq::detail::verifyScaledOp(Operation *op) {
   if (arithmetic && arithmetic.size() != numScales)
     return op->emitOpError("expected one arithmetic a scale, but got ")
            << arithmetic.size() << " for " << numScales;
+  if (!arithmetic)
+    return success();
+  for (auto [entry, scale] : llvm::zip_equal(arithmetic, scaled.getScaleOperands())) {
+    auto several = dyn_cast<ArrayAttr>(entry);
+    auto type = dyn_cast<VectorType>(scale.getType());
+    if (!several && type && isa<CacheOpInterface>(op))
+      return op->emitOpError("expected an arithmetic for each number of ")
+             << type << ", but got one for all";
+    if (!several)
+      continue;
+    if (!isa<CacheOpInterface>(op))
+      return op->emitOpError("expected an arithmetic, but got an array of ") << several.size();
+    if (!type || int64_t(several.size()) != type.getNumElements())
+      return op->emitOpError("expected an arithmetic for each number of ")
+             << scale.getType() << ", but got " << several.size();
+    auto methods = llvm::map_range(several.getAsRange<ArithmeticAttr>(),
+                                   [](ArithmeticAttr one) { return one.getMethod(); });
+    if (!llvm::all_equal(methods))
+      return op->emitOpError("expected one method for all numbers of a scale, but got several");
+  }
   return success();
 }
 

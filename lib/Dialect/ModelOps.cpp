@@ -15,10 +15,8 @@ using namespace kvq;
 // Scales in assembly
 //===----------------------------------------------------------------------===//
 
-/// Parses `(q = …, k = …)`. A value is a float32 number or, where
-/// `allowTensors`, a dense float32 tensor.
-static ParseResult parseScales(OpAsmParser &parser, bool allowTensors,
-                               MutableArrayRef<Attribute> scales) {
+/// Parses `(q = …, k = …)`. A value is a float32 number or a dense float32 tensor.
+static ParseResult parseScales(OpAsmParser &parser, MutableArrayRef<Attribute> scales) {
   Builder &builder = parser.getBuilder();
   return parser.parseCommaSeparatedList(AsmParser::Delimiter::Paren, [&]() -> ParseResult {
     SMLoc loc = parser.getCurrentLocation();
@@ -32,7 +30,7 @@ static ParseResult parseScales(OpAsmParser &parser, bool allowTensors,
     // Numbers may be hexadecimal bit patterns, which as attributes would be
     // integers; so they are told apart by what they start with.
     bool isNumber = !llvm::isAlpha(*parser.getCurrentLocation().getPointer());
-    if (allowTensors && !isNumber) {
+    if (!isNumber) {
       if (parser.parseAttribute(scale))
         return failure();
       if (isRawScale(scale))
@@ -69,7 +67,7 @@ static void printScales(OpAsmPrinter &printer, ArrayRef<Attribute> scales) {
 static ParseResult parseRawScales(OpAsmParser &parser, Attribute &q, Attribute &k, Attribute &v,
                                   Attribute &prob) {
   Attribute scales[4];
-  if (parseScales(parser, /*allowTensors=*/true, scales))
+  if (parseScales(parser, scales))
     return failure();
   q = scales[0], k = scales[1], v = scales[2], prob = scales[3];
   return success();
@@ -80,18 +78,23 @@ static void printRawScales(OpAsmPrinter &printer, Operation *, Attribute q, Attr
   printScales(printer, {q, k, v, prob});
 }
 
-static ParseResult parseResolvedScales(OpAsmParser &parser, FloatAttr &q, FloatAttr &k,
-                                       FloatAttr &v, FloatAttr &prob) {
+static ParseResult parseResolvedScales(OpAsmParser &parser, FloatAttr &q, Attribute &k,
+                                       Attribute &v, FloatAttr &prob) {
+  SMLoc loc = parser.getCurrentLocation();
   Attribute scales[4];
-  if (parseScales(parser, /*allowTensors=*/false, scales))
+  if (parseScales(parser, scales))
     return failure();
-  q = cast_or_null<FloatAttr>(scales[0]), k = cast_or_null<FloatAttr>(scales[1]);
-  v = cast_or_null<FloatAttr>(scales[2]), prob = cast_or_null<FloatAttr>(scales[3]);
+  for (ScaleKind kind : {ScaleKind::Q, ScaleKind::Prob})
+    if (isa_and_nonnull<ElementsAttr>(scales[unsigned(kind)]))
+      return parser.emitError(loc) << "expected a resolved float32 number for '" << stringify(kind)
+                                   << "', but got " << scales[unsigned(kind)];
+  q = cast_or_null<FloatAttr>(scales[0]), prob = cast_or_null<FloatAttr>(scales[3]);
+  k = scales[1], v = scales[2];
   return success();
 }
 
-static void printResolvedScales(OpAsmPrinter &printer, Operation *, FloatAttr q, FloatAttr k,
-                                FloatAttr v, FloatAttr prob) {
+static void printResolvedScales(OpAsmPrinter &printer, Operation *, FloatAttr q, Attribute k,
+                                Attribute v, FloatAttr prob) {
   printScales(printer, {q, k, v, prob});
 }
 
@@ -110,13 +113,13 @@ void AttentionOp::setRawScale(ScaleKind kind, Attribute scale) {
   (*this)->setAttr(names[unsigned(kind)], scale);
 }
 
-FloatAttr AttentionOp::getResolvedScale(ScaleKind kind) {
-  FloatAttr scales[] = {getResolvedQAttr(), getResolvedKAttr(), getResolvedVAttr(),
+Attribute AttentionOp::getResolvedScale(ScaleKind kind) {
+  Attribute scales[] = {getResolvedQAttr(), getResolvedKAttr(), getResolvedVAttr(),
                         getResolvedProbAttr()};
   return scales[unsigned(kind)];
 }
 
-void AttentionOp::setResolvedScale(ScaleKind kind, FloatAttr scale) {
+void AttentionOp::setResolvedScale(ScaleKind kind, Attribute scale) {
   StringAttr names[] = {getResolvedQAttrName(), getResolvedKAttrName(), getResolvedVAttrName(),
                         getResolvedProbAttrName()};
   (*this)->setAttr(names[unsigned(kind)], scale);
@@ -131,6 +134,16 @@ LogicalResult AttentionOp::verify() {
   if (numResolved != 0 && numResolved != allValues<ScaleKind>().size())
     return emitOpError("expected all of ")
            << listNames<ScaleKind>() << " to be resolved or none, but got " << numResolved;
+  for (ScaleKind kind : {ScaleKind::K, ScaleKind::V}) {
+    auto heads = dyn_cast_or_null<DenseFPElementsAttr>(getResolvedScale(kind));
+    if (!heads)
+      continue;
+    GeometryAttr geometry = getGeometryAttr();
+    bool isCount = !geometry || heads.getNumElements() == geometry.getKvHeads();
+    if (heads.getType().getRank() != 1 || !isCount)
+      return emitOpError("expected a resolved '")
+             << stringify(kind) << "' of one number for each KV head, but got " << heads.getType();
+  }
   return success();
 }
 
@@ -138,11 +151,32 @@ LogicalResult AttentionOp::verify() {
 // ScaleOp
 //===----------------------------------------------------------------------===//
 
+Type kvq::getScaleType(Attribute scale) {
+  Type number = Float32Type::get(scale.getContext());
+  auto heads = dyn_cast<DenseFPElementsAttr>(scale);
+  return heads ? VectorType::get(heads.getNumElements(), number) : number;
+}
+
+/// A float32 unless a type follows.
+static ParseResult parseScaleType(OpAsmParser &parser, Type &type) {
+  type = parser.getBuilder().getF32Type();
+  return succeeded(parser.parseOptionalColon()) ? parser.parseType(type) : ParseResult::success();
+}
+static void printScaleType(OpAsmPrinter &printer, Operation *, Type type) {
+  if (!type.isF32())
+    printer << " : " << type;
+}
+
 LogicalResult ScaleOp::verifySymbolUses(SymbolTableCollection &symbols) {
-  if (symbols.lookupNearestSymbolFrom<AttentionOp>(*this, getLayerAttr()))
-    return success();
-  return emitOpError("expected '")
-         << getLayer() << "' to name a 'kvq.attention' of the nearest symbol table";
+  auto layer = symbols.lookupNearestSymbolFrom<AttentionOp>(*this, getLayerAttr());
+  if (!layer)
+    return emitOpError("expected '")
+           << getLayer() << "' to name a 'kvq.attention' of the nearest symbol table";
+  if (Attribute scale = layer.getResolvedScale(getKind());
+      scale && getType() != getScaleType(scale))
+    return emitOpError("expected the type ")
+           << getScaleType(scale) << " of the resolved scale, but got " << getType();
+  return success();
 }
 
 #define GET_OP_CLASSES

@@ -18,6 +18,7 @@
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include <limits>
 
 using namespace mlir;
 using namespace kvq;
@@ -74,11 +75,17 @@ static llvm::Expected<std::vector<ManifestLayerTarget>> collectLayers(ModuleOp m
     ManifestLayerTarget layer;
     layer.target = target.chip->name.str();
     for (ScaleKind kind : allValues<ScaleKind>()) {
-      float scale = op.getResolvedScale(kind).getValue().convertToFloat();
-      if (!(scale > 0) || std::isinf(scale))
-        return layerError(op, "expected a positive finite " + stringify(kind) +
-                                  "_scale after resolution, but got " + formatFloat32(scale));
-      layer.scales[unsigned(kind)] = scale;
+      Attribute resolved = op.getResolvedScale(kind);
+      SmallVector<float> numbers = getScaleNumbers(resolved);
+      for (float scale : numbers)
+        if (!(scale > 0) || std::isinf(scale))
+          return layerError(op, "expected a positive finite " + stringify(kind) +
+                                    "_scale after resolution, but got " + formatFloat32(scale));
+      layer.scales[unsigned(kind)] = numbers.front();
+      if (isa<FloatAttr>(resolved))
+        continue;
+      layer.scales[unsigned(kind)] = std::numeric_limits<float>::quiet_NaN();
+      layer.headScales[unsigned(kind)].assign(numbers.begin(), numbers.end());
     }
     layer.calculateKVScales = op.getCalculateKvScales();
     layer.warnings = getTexts(op.getWarningsAttr());

@@ -50,6 +50,13 @@ DiagnosticCollector::DiagnosticCollector(MLIRContext &context)
     : handler(&context, [this](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() == DiagnosticSeverity::Error && !first) {
           std::string text = diagnostic.str();
+          // What else there is to say at the same place, but for upstream's dump of
+          // the operation.
+          for (Diagnostic &note : diagnostic.getNotes())
+            if (std::string more = note.str();
+                note.getLocation() == diagnostic.getLocation() &&
+                !StringRef(more).starts_with("see current operation"))
+              text += "; " + more;
           std::replace(text.begin(), text.end(), '\n', ' ');
           first.emplace(diagnostic.getLocation(), text);
         }

@@ -73,6 +73,11 @@ private:
   std::string planRows();
 
   void setScales(ArrayRef<ScaleKind> kinds);
+  /// The place in the plan's scales of the one for a head of a part.
+  unsigned scaleFor(unsigned scale, int64_t head) const {
+    size_t end = scale + 1 < firstScales.size() ? firstScales[scale + 1] : plan->scales.size();
+    return firstScales[scale] + (end - firstScales[scale] > 1 ? unsigned(head) : 0);
+  }
   void chooseStep(Held from, Held to);
   HostMoves::Element elementOf(Held held) const;
   CacheAttr cacheOf(Held held) const;
@@ -91,6 +96,8 @@ private:
   std::unique_ptr<HostMoves> plan;
   CacheOpKind kind = CacheOpKind::Store;
   CacheAttr cache;
+  /// Where the numbers of each scale begin in the plan's.
+  std::vector<unsigned> firstScales;
 };
 
 } // namespace kvq
@@ -149,11 +156,17 @@ void HostPlanner::setScales(ArrayRef<ScaleKind> kinds) {
     std::string name = stringify(which).str();
     // What stands in for a scale that is an argument.
     float value = 0.037f + 0.014f * unsigned(which), old = 0.75f / (1 + unsigned(which));
+    std::vector<float> numbers;
     for (const auto &[key, scale] : kernel.scales)
-      if (key == name)
+      if (key == name) {
         value = scale.value.value_or(value);
-    plan->scales.push_back(value);
-    plan->oldScales.push_back(old);
+        numbers = scale.headValues;
+      }
+    if (numbers.empty())
+      numbers.assign(1, value);
+    firstScales.push_back(unsigned(plan->scales.size()));
+    llvm::append_range(plan->scales, numbers);
+    plan->oldScales.resize(plan->scales.size(), old);
     for (auto [prefix, number] : {std::pair("", value), std::pair("from_", old)}) {
       HostBuffer buffer(1, sizeof(float));
       buffer.set(0, llvm::bit_cast<uint32_t>(number));
@@ -277,8 +290,9 @@ std::string HostPlanner::planTokens() {
         for (int64_t element = 0; element < part.headSize; ++element) {
           size_t inRow = token * stride + head * part.headSize + element;
           size_t inCache = view.indexOf(part, slot / rows, slot % rows, head, element);
-          plan->moves.push_back(stores ? HostMove{rowsAt, inRow, part.cache, inCache, part.scale}
-                                       : HostMove{part.cache, inCache, rowsAt, inRow, part.scale});
+          unsigned scale = scaleFor(part.scale, head);
+          plan->moves.push_back(stores ? HostMove{rowsAt, inRow, part.cache, inCache, scale}
+                                       : HostMove{part.cache, inCache, rowsAt, inRow, scale});
         }
     }
   }
@@ -304,7 +318,7 @@ std::string HostPlanner::planBlocks() {
           plan->moves.push_back(
               {read.cache, from.indexOf(read, token / rows, token % rows, head, element),
                written.cache, to.indexOf(written, token / rows, token % rows, head, element),
-               read.scale});
+               scaleFor(read.scale, head)});
   return "";
 }
 

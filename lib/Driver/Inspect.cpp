@@ -28,14 +28,15 @@ static std::optional<InspectedScale> inspectScale(Attribute attr) {
   return scale;
 }
 
-static InspectedLayer inspectLayer(AttentionOp op, bool fnuz) {
+static InspectedLayer inspectLayer(AttentionOp op, bool fnuz, bool perHead) {
   InspectedLayer layer;
   layer.name = op.getSymName().str();
   layer.index = op.getIndex();
   for (ScaleKind kind : allValues<ScaleKind>())
     layer.checkpoint[unsigned(kind)] = inspectScale(op.getRawScale(kind));
-  RuleOutput output = resolveLayer(op, fnuz);
+  RuleOutput output = resolveLayer(op, fnuz, perHead);
   layer.resolved = output.scales;
+  layer.resolvedHeads = output.headScales;
   layer.calculateKVScales = output.calculateKVScales;
   layer.warnings = getTexts(op.getWarningsAttr());
   for (const RuleText &warning : output.warnings)
@@ -45,6 +46,8 @@ static InspectedLayer inspectLayer(AttentionOp op, bool fnuz) {
     layer.notes.push_back(note.text);
   if (output.error)
     layer.error = output.error->text;
+  if (!output.hint.empty())
+    layer.notes.push_back(output.hint);
   return layer;
 }
 
@@ -56,7 +59,7 @@ llvm::Expected<Inspection> kvq::inspect(const InspectOptions &options) {
   std::vector<std::string> names;
   if (!options.target.empty())
     names.push_back(options.target);
-  llvm::Expected<std::vector<Target>> targets = chooseTargets(module, names, options.fnuz);
+  llvm::Expected<std::vector<Target>> targets = chooseTargets(module, names, options.resolve.fnuz);
   if (!targets)
     return targets.takeError();
 
@@ -71,7 +74,7 @@ llvm::Expected<Inspection> kvq::inspect(const InspectOptions &options) {
   for (AttentionOp op : layers) {
     if (inspection.dtype != op.getKvCacheDtype())
       inspection.dtype.reset();
-    InspectedLayer layer = inspectLayer(op, inspection.target.fnuz);
+    InspectedLayer layer = inspectLayer(op, inspection.target.fnuz, options.resolve.perHeadScales);
     for (const std::string &warning : layer.warnings)
       inspection.warnings.add(layer.name, warning);
     for (const std::string &note : layer.notes)

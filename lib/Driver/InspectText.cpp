@@ -12,6 +12,7 @@
 #include "kvq/Support/Quote.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/raw_ostream.h"
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 using namespace kvq;
@@ -42,7 +43,9 @@ static Json layerJson(const InspectedLayer &layer) {
     json["error"] = *layer.error;
   else
     for (ScaleKind kind : allValues<ScaleKind>())
-      json["resolved"][stringify(kind).str()] = toJson(layer.resolved[unsigned(kind)]);
+      json["resolved"][stringify(kind).str()] = layer.resolvedHeads[unsigned(kind)].empty()
+                                                    ? toJson(layer.resolved[unsigned(kind)])
+                                                    : toJson(layer.resolvedHeads[unsigned(kind)]);
   json["calculate_kv_scales"] = layer.calculateKVScales;
   json["warnings"] = layer.warnings;
   json["notes"] = layer.notes;
@@ -87,7 +90,12 @@ static std::string resolvedCell(const InspectedLayer &layer, ScaleKind kind) {
     return "error";
   if (layer.calculateKVScales && (kind == ScaleKind::K || kind == ScaleKind::V))
     return "calculated";
-  return formatFloat32(layer.resolved[unsigned(kind)]);
+  const std::vector<float> &heads = layer.resolvedHeads[unsigned(kind)];
+  if (heads.empty())
+    return formatFloat32(layer.resolved[unsigned(kind)]);
+  auto [least, most] = std::minmax_element(heads.begin(), heads.end());
+  return "[" + std::to_string(heads.size()) + "] " + formatFloat32(*least) + " to " +
+         formatFloat32(*most);
 }
 
 static void appendList(llvm::StringRef title, const std::vector<std::string> &lines,

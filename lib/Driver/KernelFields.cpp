@@ -26,7 +26,16 @@ std::string kvq::describe(const std::array<LaunchSize, 3> &sizes) {
   return "[" + describe(sizes[0]) + ", " + describe(sizes[1]) + ", " + describe(sizes[2]) + "]";
 }
 
+std::string kvq::describe(const std::vector<float> &heads) {
+  std::string text;
+  for (float number : heads)
+    text += (text.empty() ? "[" : ", ") + formatFloat32(number);
+  return text + "]";
+}
+
 std::string kvq::describe(const ManifestScale &scale) {
+  if (!scale.headValues.empty())
+    return describe(scale.headValues) + " by " + scale.method;
   return scale.value ? formatFloat32(*scale.value) + " by " + scale.method : scale.method;
 }
 
@@ -80,7 +89,9 @@ Fields kvq::fieldsOf(const ManifestTarget &target) {
 Fields kvq::fieldsOf(const ManifestLayerTarget &layer) {
   Fields fields;
   for (size_t index = 0; index < layer.scales.size(); ++index)
-    fields.emplace_back(kLayerScales[index], formatFloat32(layer.scales[index]));
+    fields.emplace_back(kLayerScales[index], layer.headScales[index].empty()
+                                                 ? formatFloat32(layer.scales[index])
+                                                 : describe(layer.headScales[index]));
   fields.emplace_back("calculate_kv_scales", truth(layer.calculateKVScales));
   for (const auto &[op, symbol] : layer.kernels)
     fields.emplace_back(op, symbol);

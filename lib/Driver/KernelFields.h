@@ -24,6 +24,9 @@ std::string describe(const std::array<LaunchSize, 3> &sizes);
 /// '0.5 by multiply', or 'argument'.
 std::string describe(const ManifestScale &scale);
 
+/// The numbers of a scale per head.
+std::string describe(const std::vector<float> &heads);
+
 /// All that a manifest says of a kernel but its symbol and its target.
 Fields fieldsOf(const ManifestKernel &kernel);
 /// All that it says of a target but its name.

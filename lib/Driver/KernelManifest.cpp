@@ -15,6 +15,16 @@ using namespace kvq;
 
 static ManifestScale describeScale(Value scale, Attribute arithmetic) {
   ManifestScale entry;
+  DenseElementsAttr heads;
+  if (isa<VectorType>(scale.getType()) && matchPattern(scale, m_Constant(&heads))) {
+    llvm::append_range(entry.headValues, getScaleNumbers(heads));
+    entry.tried = 0;
+    for (auto chosen : cast<ArrayAttr>(arithmetic).getAsRange<ArithmeticAttr>()) {
+      entry.method = stringify(chosen.getMethod()).str();
+      *entry.tried += chosen.getTried();
+    }
+    return entry;
+  }
   FloatAttr constant;
   if (!matchPattern(scale, m_Constant(&constant))) {
     entry.method = stringify(Method::Argument).str();
@@ -97,7 +107,7 @@ ManifestKernel kvq::describeKernel(gpu::GPUFuncOp kernel, const ChipInfo &chip) 
   SmallVector<ScaleKind> kinds = getScaleKinds(spec);
   for (auto [index, scale] : llvm::enumerate(scaled.getScaleOperands())) {
     ManifestScale description = describeScale(scale, arithmetic ? arithmetic[index] : Attribute());
-    if (!description.value)
+    if (!description.value && description.headValues.empty())
       spec.scales = ScalesMode::Argument;
     entry.scales.emplace_back(stringify(kinds[index]).str(), description);
   }

@@ -107,9 +107,12 @@ void ShowWriter::showLayers() {
         kernels += (kernels.empty() ? "" : ", ") + escapeText(op);
       std::vector<std::string> row{std::to_string(layer.index), escapeText(layer.name),
                                    target.target};
-      for (auto [name, scale] : llvm::zip_equal(kLayerScales, target.scales)) {
+      for (auto [name, scale, heads] :
+           llvm::zip_equal(kLayerScales, target.scales, target.headScales)) {
         bool isCalculated = target.calculateKVScales && llvm::StringRef("kv").contains(name);
-        row.push_back(isCalculated ? "calculated" : formatFloat32(scale));
+        row.push_back(isCalculated    ? "calculated"
+                      : heads.empty() ? formatFloat32(scale)
+                                      : describe(heads));
       }
       row.push_back(kernels.empty() ? "-" : kernels);
       rows.push_back(std::move(row));

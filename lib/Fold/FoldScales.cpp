@@ -7,12 +7,13 @@
 
 #include "StepCounts.h"
 #include "kvq/Dialect/Kvq.h"
-#include "kvq/Numerics/Proof.h"
+#include "kvq/Numerics/HeadProof.h"
 #include "kvq/Passes.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/Matchers.h"
 #include "mlir/IR/Remarks.h"
+#include <cmath>
 
 namespace kvq {
 #define GEN_PASS_DEF_FOLDSCALESPASS
@@ -49,6 +50,10 @@ private:
 
   LogicalResult replaceWithConstant(ScaleOp scale, SymbolTableCollection &symbols);
   void chooseArithmetic(ScaledOpInterface op);
+  /// The arithmetic for one scale of `op`, a number or one for each KV head; null
+  /// where it is no constant.
+  Attribute chooseFor(ScaledOpInterface op, Value scale, SourceType source, Fp8Format format);
+  ArithmeticAttr note(ScaledOpInterface op, float scale, const Proof &proof);
   void eraseLayers();
 
   /// The proof for a scale, looked up by all that it depends on, so that equal
@@ -71,7 +76,10 @@ LogicalResult FoldScales::replaceWithConstant(ScaleOp scale, SymbolTableCollecti
     return scale.emitOpError("expected a constant scale, but layer '")
            << layer.getSymName() << "' calculates its scales on the fly";
   OpBuilder builder(scale);
-  auto constant = arith::ConstantOp::create(builder, scale.getLoc(), layer.getResolvedScale(kind));
+  Attribute value = layer.getResolvedScale(kind);
+  if (auto heads = dyn_cast<DenseElementsAttr>(value))
+    value = heads.reshape(cast<VectorType>(scale.getType()));
+  auto constant = arith::ConstantOp::create(builder, scale.getLoc(), cast<TypedAttr>(value));
   scale.replaceAllUsesWith(constant.getResult());
   scale.erase();
   ++numFolded;
@@ -91,6 +99,48 @@ const Proof &FoldScales::prove(bool isQuantizing, SourceType source, Fp8Format f
   return it->second;
 }
 
+ArithmeticAttr FoldScales::note(ScaledOpInterface op, float scale, const Proof &proof) {
+  remark::passed(op->getLoc(), remarkOptions("arithmetic"))
+      << "scale" << remark::metric("Scale", scale)
+      << remark::metric("Method", stringify(proof.arithmetic.method))
+      << remark::metric("Tried", proof.inputsTried);
+  const Arithmetic &arithmetic = proof.arithmetic;
+  return ArithmeticAttr::get(&getContext(), arithmetic.method, APFloat(arithmetic.a),
+                             APFloat(arithmetic.b), arithmetic.in, arithmetic.truncates,
+                             proof.inputsTried, proof.bySwitchPoints);
+}
+
+/// Whether a proof can be had: a scale that a user wrote need not be positive.
+static bool isProvable(float scale) { return scale > 0.0f && std::isfinite(scale); }
+
+Attribute FoldScales::chooseFor(ScaledOpInterface op, Value scale, SourceType source,
+                                Fp8Format format) {
+  bool isQuantizing = op.isQuantizing();
+  DenseElementsAttr heads;
+  if (isa<CacheOpInterface>(*op) && isa<VectorType>(scale.getType()) &&
+      matchPattern(scale, m_Constant(&heads))) {
+    SmallVector<float> scales = getScaleNumbers(heads);
+    if (!llvm::all_of(scales, isProvable))
+      return {};
+    std::vector<Proof> found =
+        isQuantizing ? proveStores(source, format, scales) : proveLoads(format, source, scales);
+    SmallVector<Attribute> chosen;
+    for (auto [value, proof] : llvm::zip_equal(scales, found))
+      chosen.push_back(note(op, value, proof));
+    return ArrayAttr::get(&getContext(), chosen);
+  }
+  FloatAttr constant;
+  if (!matchPattern(scale, m_Constant(&constant)))
+    return {};
+  float value = constant.getValue().convertToFloat();
+  // The division is always right.
+  if (!isProvable(value))
+    return ArithmeticAttr::get(&getContext(), isQuantizing ? Method::Divide : Method::Multiply,
+                               constant.getValue(), APFloat(0.0f), SourceType::F32,
+                               /*truncates=*/false, /*tried=*/0, /*by_switch_points=*/false);
+  return note(op, value, prove(isQuantizing, source, format, value));
+}
+
 void FoldScales::chooseArithmetic(ScaledOpInterface op) {
   std::optional<SourceType> source = kvq::getSourceType(op.getWideElementType());
   std::optional<Fp8Format> format = getFp8Format(op.getNarrowElementType());
@@ -98,30 +148,12 @@ void FoldScales::chooseArithmetic(ScaledOpInterface op) {
     return;
   SmallVector<Attribute> chosen;
   for (Value scale : op.getScaleOperands()) {
-    FloatAttr constant;
-    if (!matchPattern(scale, m_Constant(&constant))) {
+    chosen.push_back(chooseFor(op, scale, *source, *format));
+    if (!chosen.back()) {
       remark::missed(op->getLoc(), remarkOptions("dynamic-scale"))
           << remark::reason("the scale is not a constant");
       return;
     }
-    float value = constant.getValue().convertToFloat();
-    // A scale that a user wrote need not be positive; the division is always right.
-    if (!(value > 0.0f) || !constant.getValue().isFinite()) {
-      chosen.push_back(ArithmeticAttr::get(
-          &getContext(), op.isQuantizing() ? Method::Divide : Method::Multiply, constant.getValue(),
-          APFloat(0.0f), SourceType::F32, /*truncates=*/false, /*tried=*/0,
-          /*by_switch_points=*/false));
-      continue;
-    }
-    const Proof &proof = prove(op.isQuantizing(), *source, *format, value);
-    const Arithmetic &arithmetic = proof.arithmetic;
-    chosen.push_back(ArithmeticAttr::get(&getContext(), arithmetic.method, APFloat(arithmetic.a),
-                                         APFloat(arithmetic.b), arithmetic.in, arithmetic.truncates,
-                                         proof.inputsTried, proof.bySwitchPoints));
-    remark::passed(op->getLoc(), remarkOptions("arithmetic"))
-        << "scale" << remark::metric("Scale", value)
-        << remark::metric("Method", stringify(proof.arithmetic.method))
-        << remark::metric("Tried", proof.inputsTried);
   }
   op.setArithmeticAttr(ArrayAttr::get(&getContext(), chosen));
   ++numDecided;

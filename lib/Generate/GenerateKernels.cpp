@@ -12,6 +12,7 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
+#include <cmath>
 
 namespace kvq {
 #define GEN_PASS_DEF_GENERATEKERNELSPASS
@@ -58,8 +59,9 @@ private:
   CacheKernelSpec getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache);
 
   /// The constants that a kernel of `spec` folds; none where it takes arguments.
-  LogicalResult collectScales(AttentionOp layer, const CacheKernelSpec &spec,
-                              SmallVectorImpl<FloatAttr> &constants);
+  /// Tells the spec whether they are per head.
+  LogicalResult collectScales(AttentionOp layer, CacheKernelSpec &spec,
+                              SmallVectorImpl<Attribute> &constants);
 
   /// Makes the kernel called `name`.
   void createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec);
@@ -138,16 +140,26 @@ CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, Ca
   return spec;
 }
 
-LogicalResult GenerateKernels::collectScales(AttentionOp layer, const CacheKernelSpec &spec,
-                                             SmallVectorImpl<FloatAttr> &constants) {
-  if (spec.scales == ScalesMode::Argument)
-    return success();
+LogicalResult GenerateKernels::collectScales(AttentionOp layer, CacheKernelSpec &spec,
+                                             SmallVectorImpl<Attribute> &constants) {
   for (ScaleKind kind : getScaleKinds(spec)) {
-    FloatAttr scale = layer.getResolvedScale(kind);
-    if (!scale.getValue().isFinite() || scale.getValue().isNegative() || scale.getValue().isZero())
-      return layer.emitError("expected a positive finite ")
-             << stringify(kind) << "_scale, but got "
-             << formatFloat32(scale.getValue().convertToFloat());
+    Attribute scale = layer.getResolvedScale(kind);
+    bool isPerHead = !isa<FloatAttr>(scale);
+    if (isPerHead && spec.scales == ScalesMode::Argument)
+      return layer.emitError("expected '")
+             << stringify(kind) << "_scale' to be one number where kernels take scales as "
+             << "arguments, but it is one for each KV head; fold it";
+    if (isPerHead && tensorParallelSize != 1)
+      return layer.emitError("expected a tensor-parallel size of 1 with a ")
+             << stringify(kind) << "_scale for each KV head, which differ from rank to rank, "
+             << "but got " << tensorParallelSize;
+    if (spec.scales == ScalesMode::Argument)
+      continue;
+    for (float number : getScaleNumbers(scale))
+      if (!(number > 0.0f) || std::isinf(number))
+        return layer.emitError("expected a positive finite ")
+               << stringify(kind) << "_scale, but got " << formatFloat32(number);
+    spec.perHead |= isPerHead;
     constants.push_back(scale);
   }
   return success();
@@ -171,7 +183,7 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
   SmallVector<NamedAttribute> kernels;
   for (CacheOpKind kind : kinds) {
     CacheKernelSpec spec = getSpec(layer, kind, *cache);
-    SmallVector<FloatAttr> constants;
+    SmallVector<Attribute> constants;
     if (failed(verifySpec([&] { return layer.emitError(); }, spec)) ||
         failed(collectScales(layer, spec, constants)))
       return failure();
@@ -278,7 +290,7 @@ void GenerateKernels::createKernel(AttentionOp layer, StringRef name, const Cach
     for (ScaleKind kind : getScaleKinds(spec)) {
       copyLayer(layer, module);
       addOperand(ArgumentRole::Scales,
-                 ScaleOp::create(builder, builder.getF32Type(),
+                 ScaleOp::create(builder, getScaleType(layer.getResolvedScale(kind)),
                                  FlatSymbolRefAttr::get(layer.getSymNameAttr()),
                                  ScaleKindAttr::get(&getContext(), kind)));
     }

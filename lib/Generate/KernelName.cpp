@@ -28,7 +28,17 @@ static std::string spell(LayoutAttr layout) {
   return "map" + llvm::utohexstr(llvm::xxh3_64bits(layout.getText()), /*LowerCase=*/true, 16);
 }
 
-std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<FloatAttr> scales) {
+/// A scale's bits, or a hash of those of all heads.
+static std::string spell(ArrayRef<float> scale) {
+  if (scale.size() == 1)
+    return llvm::utohexstr(llvm::bit_cast<uint32_t>(scale.front()), /*LowerCase=*/true, 8);
+  std::string bits;
+  for (float number : scale)
+    bits += llvm::utohexstr(llvm::bit_cast<uint32_t>(number), /*LowerCase=*/true, 8);
+  return "heads" + llvm::utohexstr(llvm::xxh3_64bits(bits), /*LowerCase=*/true, 16);
+}
+
+std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<Attribute> scales) {
   CacheAttr cache = spec.cache;
   std::string name;
   llvm::raw_string_ostream os(name);
@@ -52,8 +62,7 @@ std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<FloatAttr> 
     os << "_" << llvm::utohexstr(llvm::bit_cast<uint32_t>(constant), /*LowerCase=*/true, 8);
   if (spec.scales == ScalesMode::Argument && !getScaleKinds(spec).empty())
     os << "_dynamic";
-  for (FloatAttr scale : scales)
-    os << "_"
-       << llvm::utohexstr(scale.getValue().bitcastToAPInt().getZExtValue(), /*LowerCase=*/true, 8);
+  for (Attribute scale : scales)
+    os << "_" << spell(getScaleNumbers(scale));
   return name;
 }

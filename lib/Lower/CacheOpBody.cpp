@@ -7,6 +7,7 @@
 
 #include "CacheOpBody.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/TypeUtilities.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -50,12 +51,45 @@ static Type like(Value vector, Type element) {
   return cast<VectorType>(vector.getType()).clone(element);
 }
 
-Value CacheOpBody::quantize(Value vector, Type element, unsigned scale) {
+std::optional<HeadScale> CacheOpBody::getHeadScale(unsigned scale) {
+  Value operand = getOperands(op, Role::Scales)[scale];
+  if (!isa<VectorType>(operand.getType()))
+    return std::nullopt;
+  ArrayAttr all = cast<ScaledOpInterface>(op.getOperation()).getArithmeticAttr();
+  return HeadScale{op, operand, all ? cast<ArrayAttr>(all[scale]) : ArrayAttr()};
+}
+
+/// The scale and the arithmetic of a conversion that only rounds.
+static std::pair<Value, ArrayAttr> noScale(CodeBuilder &builder) {
+  Value one = arith::ConstantOp::create(builder, builder.getF32FloatAttr(1.0f));
+  auto none = ArithmeticAttr::get(builder.getContext(), Method::None, llvm::APFloat(1.0f),
+                                  llvm::APFloat(0.0f), SourceType::F32, /*truncates=*/false,
+                                  /*tried=*/0, /*by_switch_points=*/false);
+  return {one, builder.getArrayAttr(none)};
+}
+
+Value CacheOpBody::quantize(Value vector, Type element, unsigned scale, Value head) {
+  if (std::optional<HeadScale> heads = getHeadScale(scale)) {
+    Type f32 = builder.getF32Type();
+    if (!getElementTypeOrSelf(vector).isF32())
+      vector = arith::ExtFOp::create(builder, like(vector, f32), vector);
+    vector = heads->apply(builder, vector, head, /*divides=*/true);
+    auto [one, none] = noScale(builder);
+    return QuantizeOp::create(builder, like(vector, element), vector, one, none);
+  }
   return QuantizeOp::create(builder, like(vector, element), vector,
                             getOperands(op, Role::Scales)[scale], arithmeticOf(scale));
 }
 
-Value CacheOpBody::dequantize(Value vector, Type element, unsigned scale) {
+Value CacheOpBody::dequantize(Value vector, Type element, unsigned scale, Value head) {
+  if (std::optional<HeadScale> heads = getHeadScale(scale)) {
+    auto [one, none] = noScale(builder);
+    Value values =
+        DequantizeOp::create(builder, like(vector, builder.getF32Type()), vector, one, none);
+    values = heads->apply(builder, values, head, /*divides=*/false);
+    return element.isF32() ? values
+                           : Value(arith::TruncFOp::create(builder, like(values, element), values));
+  }
   return DequantizeOp::create(builder, like(vector, element), vector,
                               getOperands(op, Role::Scales)[scale], arithmeticOf(scale));
 }
@@ -88,8 +122,8 @@ public:
   void write(unsigned part, const Place &place, Value vector) override {
     if (spec.cache.getFp8Format())
       vector = spec.kind == CacheOpKind::Store
-                   ? quantize(vector, spec.cache.getElement(), scales[part])
-                   : dequantize(vector, spec.sourceType, scales[part]);
+                   ? quantize(vector, spec.cache.getElement(), scales[part], place.head)
+                   : dequantize(vector, spec.sourceType, scales[part], place.head);
     to[part]->store(builder, place, vector);
   }
 
@@ -255,16 +289,16 @@ public:
     unsigned scale = scales[part];
     switch (spec.kind) {
     case CacheOpKind::Convert:
-      vector = quantize(vector, element, scale);
+      vector = quantize(vector, element, scale, place.head);
       break;
     case CacheOpKind::ConvertBack:
-      vector = dequantize(vector, element, scale);
+      vector = dequantize(vector, element, scale, place.head);
       break;
     case CacheOpKind::Rescale: {
       Value old = getOperands(op, Role::FromScales)[scale];
       Value values = DequantizeOp::create(builder, like(vector, builder.getF32Type()), vector, old,
                                           ArrayAttr());
-      vector = quantize(values, element, scale);
+      vector = quantize(values, element, scale, place.head);
       break;
     }
     default:
@@ -296,7 +330,7 @@ public:
   }
 
   void write(unsigned part, const Place &place, Value vector) override {
-    to[part]->store(builder, place, quantize(vector, spec.cache.getElement(), 0));
+    to[part]->store(builder, place, quantize(vector, spec.cache.getElement(), 0, place.head));
   }
 };
 

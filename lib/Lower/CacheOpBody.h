@@ -9,7 +9,7 @@
 #define KVQ_LIB_LOWER_CACHEOPBODY_H
 
 #include "CacheAccess.h"
-#include "kvq/Dialect/Kvq.h"
+#include "HeadScales.h"
 #include <memory>
 
 namespace kvq {
@@ -58,9 +58,9 @@ protected:
   std::unique_ptr<Side> cacheSide(const CachePart &part, ArgumentRole caches, ArgumentRole strides,
                                   mlir::Type element, int64_t access, bool isConstant);
 
-  /// `vector` in `element`, with the index-th scale.
-  mlir::Value quantize(mlir::Value vector, mlir::Type element, unsigned scale);
-  mlir::Value dequantize(mlir::Value vector, mlir::Type element, unsigned scale);
+  /// `vector` of head `head` in `element`, with the index-th scale.
+  mlir::Value quantize(mlir::Value vector, mlir::Type element, unsigned scale, mlir::Value head);
+  mlir::Value dequantize(mlir::Value vector, mlir::Type element, unsigned scale, mlir::Value head);
 
   CodeBuilder &builder;
   CacheOpInterface op;
@@ -71,6 +71,8 @@ protected:
 
 private:
   mlir::ArrayAttr arithmeticOf(unsigned scale);
+  /// The index-th scale, if it is per head.
+  std::optional<HeadScale> getHeadScale(unsigned scale);
 };
 
 /// The body of `op`.

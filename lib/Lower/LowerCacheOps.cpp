@@ -227,9 +227,15 @@ struct LowerCacheOps : kvq::impl::LowerCacheOpsPassBase<LowerCacheOps> {
   using LowerCacheOpsPassBase::LowerCacheOpsPassBase;
 
   void runOnOperation() override {
-    WalkResult result = getOperation()->walk([](CacheOpInterface op) -> WalkResult {
+    WalkResult result = getOperation()->walk([&](CacheOpInterface op) -> WalkResult {
       if (failed(requireTarget(op)) || failed(setBlockSize(op)))
         return WalkResult::interrupt();
+      // Tables of constants are put beside the function.
+      if (op.getSpec(ScalesMode::Argument).perHead &&
+          !getOperation()->hasTrait<OpTrait::SymbolTable>())
+        return WalkResult(op.emitOpError("expected 'kvq-lower-cache-ops' to run on a module where "
+                                         "scales are per head, but it runs on '")
+                          << getOperation()->getName() << "'");
       CacheOpLowering(op).lower();
       return WalkResult::advance();
     });

@@ -17,12 +17,26 @@ namespace kvq {
 using namespace mlir;
 using namespace kvq;
 
-/// A raw scale as the rules see it: a number, or the first of several.
+/// A raw scale as the rules see it.
 static RawScale toRawScale(Attribute attr) {
-  if (auto number = dyn_cast<FloatAttr>(attr))
-    return {number.getValue().convertToFloat(), 1};
-  auto tensor = cast<DenseFPElementsAttr>(attr);
-  return {(*tensor.value_begin<APFloat>()).convertToFloat(), tensor.getNumElements()};
+  SmallVector<float> values = getScaleNumbers(attr);
+  RawScale scale{values.front(), int64_t(values.size())};
+  // Scales per head are of the shape [heads] or, as llm-compressor writes them,
+  // [heads, 1, 1].
+  auto tensor = dyn_cast<DenseFPElementsAttr>(attr);
+  if (tensor &&
+      llvm::count_if(tensor.getType().getShape(), [](int64_t dim) { return dim != 1; }) == 1)
+    scale.values.assign(values.begin(), values.end());
+  return scale;
+}
+
+/// A resolved scale as the op holds it.
+static Attribute toAttribute(Builder &builder, const RuleOutput &output, ScaleKind kind) {
+  const std::vector<float> &heads = output.headScales[unsigned(kind)];
+  if (heads.empty())
+    return builder.getF32FloatAttr(output.scales[unsigned(kind)]);
+  auto type = RankedTensorType::get(int64_t(heads.size()), builder.getF32Type());
+  return DenseElementsAttr::get(type, ArrayRef<float>(heads));
 }
 
 /// Where the layer's checkpoint came from, as far as an enclosing module says.
@@ -34,7 +48,7 @@ static std::optional<CheckpointFormat> findFormat(Operation *op) {
   return std::nullopt;
 }
 
-RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz) {
+RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz, bool perHead) {
   RuleInput input;
   for (ScaleKind kind : allValues<ScaleKind>())
     if (Attribute scale = layer.getRawScale(kind))
@@ -42,6 +56,9 @@ RuleOutput kvq::resolveLayer(AttentionOp layer, bool fnuz) {
   input.dtype = layer.getKvCacheDtype();
   input.calculateKVScales = layer.getCalculateKvScales();
   input.fnuz = fnuz;
+  input.perHead = perHead;
+  if (GeometryAttr geometry = layer.getGeometryAttr())
+    input.numKVHeads = geometry.getKvHeads();
   input.format = findFormat(layer);
   return resolveScales(input);
 }
@@ -90,17 +107,21 @@ struct ResolveScales : kvq::impl::ResolveScalesPassBase<ResolveScales> {
   LogicalResult resolve(AttentionOp layer, TargetAttr target) {
     if (layer.isResolved())
       return layer.emitOpError("expected unresolved scales, but this layer has been resolved");
-    RuleOutput output = resolveLayer(layer, target.getFnuz());
+    RuleOutput output = resolveLayer(layer, target.getFnuz(), perHeadScales);
     Builder builder(&getContext());
     for (const RuleText &warning : output.warnings)
       layer.emitWarning() << warning.text;
     for (const RuleText &note : output.notes)
       layer.emitRemark() << note.text << " (rule " << note.rule << ")";
-    if (output.error)
-      return layer.emitError() << output.error->text;
+    if (output.error) {
+      InFlightDiagnostic error = layer.emitError() << output.error->text;
+      if (!output.hint.empty())
+        error.attachNote() << output.hint;
+      return error;
+    }
 
     for (ScaleKind kind : allValues<ScaleKind>())
-      layer.setResolvedScale(kind, builder.getF32FloatAttr(output.scales[unsigned(kind)]));
+      layer.setResolvedScale(kind, toAttribute(builder, output, kind));
     layer.setCalculateKvScales(output.calculateKVScales);
     if (!output.warnings.empty())
       layer.setWarningsAttr(appendTexts(layer.getWarningsAttr(), output.warnings));

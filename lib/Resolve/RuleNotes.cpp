@@ -64,6 +64,16 @@ private:
     return nameOf(kind) + " " + formatFloat32(scale.value);
   }
 
+  /// The first number of a scale per head for which `is` holds, as "inf for head
+  /// 3"; none where there is none.
+  template <typename Predicate>
+  static std::optional<std::string> findHead(const std::vector<float> &values, Predicate is) {
+    auto found = llvm::find_if(values, is);
+    if (found == values.end())
+      return std::nullopt;
+    return formatFloat32(*found) + " for head " + std::to_string(found - values.begin());
+  }
+
   bool isSingle(ScaleKind kind) const { return raw(kind) && raw(kind)->numElements == 1; }
 
   /// The first rule that decided on `kind`, or the error that came before any.
@@ -97,7 +107,19 @@ unsigned Notes::decidedBy(ScaleKind kind) const {
 }
 
 void Notes::noteNotFinite() {
+  auto isNotFinite = [](float value) { return !std::isfinite(value); };
   for (ScaleKind kind : allValues<ScaleKind>()) {
+    if (const std::vector<float> &heads = output.headScales[unsigned(kind)]; !heads.empty()) {
+      // With rule 7 the numbers of v are k's.
+      if (!raw(kind) || isSingle(kind))
+        continue;
+      if (auto bad = findHead(raw(kind)->values, isNotFinite))
+        add(RuleKVPerTensor, describe(kind) + " has " + *bad + ", which is not finite");
+      else if (auto doubled = findHead(heads, isNotFinite))
+        add(RuleFnuzDoubles,
+            describe(kind) + " doubles to " + *doubled + " on a fnuz chip: it is beyond float32");
+      continue;
+    }
     if (isSingle(kind) && !std::isfinite(raw(kind)->value))
       add(decidedBy(kind), describe(kind) + " is not finite");
     else if (!output.error && raw(kind) && raw(kind)->value > 0.0f &&

@@ -23,6 +23,7 @@ namespace {
 constexpr char kvPerTensorText[] = "Only support per-tensor scaling factor for fp8 KV cache";
 constexpr char qProbPerTensorText[] =
     "Only support per-tensor scaling factorfor fp8-quantized Q/prob";
+constexpr char perHeadHint[] = "the option 'per-head-scales' takes one number for each KV head";
 constexpr char qFromKText[] =
     "Checkpoint does not provide a q scaling factor. Setting it to k_scale. This only matters for "
     "FP8 Attention backends (flash-attn or flashinfer).";
@@ -80,37 +81,88 @@ private:
     return !scale || scale->numElements == 1;
   }
 
-  void set(ScaleKind kind, double value) {
+  /// A parameter's numbers, as "tolist()" makes them: Python's floats, which are
+  /// doubles; several where it is per head.
+  std::vector<double> numbers(ScaleKind kind) const {
+    if (isPerTensor(kind))
+      return {raw(kind)};
+    const std::vector<float> &values = input.scales[unsigned(kind)]->values;
+    return {values.begin(), values.end()};
+  }
+
+  /// Holds that several numbers are positive ones, one for each KV head.
+  bool checkHeads(ScaleKind kind, int64_t &numHeads);
+
+  void set(ScaleKind kind, const std::vector<double> &values) {
     // "copy_" into a float32 tensor.
-    output.scales[unsigned(kind)] = static_cast<float>(value);
+    output.scales[unsigned(kind)] = static_cast<float>(values.front());
+    if (values.size() > 1)
+      output.headScales[unsigned(kind)].assign(values.begin(), values.end());
   }
 
   const RuleInput &input;
   RuleOutput output;
 };
 
+bool Resolution::checkHeads(ScaleKind kind, int64_t &numHeads) {
+  if (isPerTensor(kind))
+    return true;
+  const RawScale &scale = *input.scales[unsigned(kind)];
+  std::string name = stringify(kind).str() + "_scale";
+  if (numHeads == 0)
+    numHeads = scale.numElements;
+  if (scale.values.empty() || scale.numElements != numHeads) {
+    fail(RuleKVPerTensor, "expected " + name + " to be one number, or one for each of " +
+                              std::to_string(numHeads) + " KV heads along one dimension, but got " +
+                              std::to_string(scale.numElements));
+    return false;
+  }
+  for (size_t head = 0; head != scale.values.size(); ++head) {
+    if (scale.values[head] > 0.0f)
+      continue;
+    fail(RuleKVPerTensor, "expected a positive " + name + " for every KV head, but got " +
+                              formatFloat32(scale.values[head]) + " for head " +
+                              std::to_string(head));
+    return false;
+  }
+  return true;
+}
+
+static bool allOnes(const std::vector<double> &values) {
+  return llvm::all_of(values, [](double value) { return value == 1.0; });
+}
+
 void Resolution::resolveKV() {
+  // Numbers per head are all positive, so that the first tells the branch of all.
   const float k = raw(ScaleKind::K), v = raw(ScaleKind::V);
   if (!isPerTensor(ScaleKind::K) || !isPerTensor(ScaleKind::V)) {
-    // Rule 3: "not isinstance(k_scale, float) or not isinstance(v_scale, float)". It
-    // stands before the tests of signs, which have no answer for several numbers.
-    fail(RuleKVPerTensor, kvPerTensorText);
-    return;
+    if (!input.perHead) {
+      // Rule 3: "not isinstance(k_scale, float) or not isinstance(v_scale, float)". It
+      // stands before the tests of signs, which have no answer for several numbers.
+      fail(RuleKVPerTensor, kvPerTensorText);
+      output.hint = perHeadHint;
+      return;
+    }
+    int64_t numHeads = input.numKVHeads;
+    if (!checkHeads(ScaleKind::K, numHeads) || !checkHeads(ScaleKind::V, numHeads))
+      return;
   }
 
-  // "tolist()" makes Python floats, which are doubles.
-  double kScale = 1.0, vScale = 1.0;
+  std::vector<double> kScale = {1.0}, vScale = {1.0};
+  auto doubleBoth = [&] {
+    apply(RuleFnuzDoubles);
+    for (std::vector<double> *scale : {&kScale, &vScale})
+      for (double &value : *scale)
+        value *= 2;
+  };
   if (k > 0.0f && v > 0.0f) {
     // Rule 4: "layer.k_scale > 0.0 and layer.v_scale > 0.0".
     apply(RuleKVBothPositive);
-    kScale = k;
-    vScale = v;
-    if (input.fnuz) {
+    kScale = numbers(ScaleKind::K);
+    vScale = numbers(ScaleKind::V);
+    if (input.fnuz)
       // Rule 8: "k_scale *= 2", "v_scale *= 2".
-      apply(RuleFnuzDoubles);
-      kScale *= 2;
-      vScale *= 2;
-    }
+      doubleBoth();
   } else if (k < 0.0f && v < 0.0f) {
     // Rule 5: "layer.k_scale < 0.0 and layer.v_scale < 0.0". This 1.0 does not double.
     apply(RuleKVBothNegative);
@@ -123,26 +175,23 @@ void Resolution::resolveKV() {
       return;
     }
     // Rule 7: "max(layer.k_scale, layer.v_scale)": Python's, which keeps the
-    // first unless the second compares greater.
+    // first unless the second compares greater. Here v is not positive: it never does.
     apply(RuleKVLarger);
-    kScale = vScale = v > k ? v : k;
-    if (input.fnuz) {
+    kScale = vScale = numbers(ScaleKind::K);
+    if (input.fnuz)
       // Rule 8: "k_scale *= 2", "v_scale *= 2".
-      apply(RuleFnuzDoubles);
-      kScale *= 2;
-      vScale *= 2;
-    }
+      doubleBoth();
   }
 
   if (isPerTensor(ScaleKind::Q) && raw(ScaleKind::Q) < 0.0f) {
     // Rule 9: "layer.q_scale < 0.0". The copy does not last: see rule 13.
     warn(RuleQFromK, qFromKText);
-    set(ScaleKind::Q, kScale);
+    set(ScaleKind::Q, {kScale.front()});
   }
 
   set(ScaleKind::K, kScale);
   set(ScaleKind::V, vScale);
-  if (kScale == 1.0 && vScale == 1.0 && input.dtype != KVCacheDtype::Fp8E5M2)
+  if (allOnes(kScale) && allOnes(vScale) && input.dtype != KVCacheDtype::Fp8E5M2)
     // Rule 10: "k_scale == 1.0 and v_scale == 1.0 and "e5m2" not in layer.kv_cache_dtype".
     warn(RuleKVUnitWarning, kvUnitText);
 }
@@ -190,8 +239,8 @@ void Resolution::resolveQAndProb() {
     apply(RuleProbUnit);
   }
 
-  set(ScaleKind::Q, q);
-  set(ScaleKind::Prob, prob);
+  set(ScaleKind::Q, {q});
+  set(ScaleKind::Prob, {prob});
   if (input.dtype == KVCacheDtype::Fp8 && (q == 1.0f || prob == 1.0f))
     // Rule 17: "layer.kv_cache_dtype == "fp8" and (q_scale == 1.0 or prob_scale == 1.0)".
     warn(RuleUncalibrated, "Using uncalibrated q_scale " + formatFloat32(q) +

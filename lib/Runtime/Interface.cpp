@@ -190,8 +190,10 @@ kvq_status kvq_kernel_scale(const kvq_kernel *kernel, size_t index, kvq_scale_in
     kvq_scale_info made{};
     made.name = name.c_str();
     made.method = scale.method.c_str();
-    made.values = scale.value ? &*scale.value : nullptr;
-    made.num_values = scale.value ? 1 : 0;
+    made.values = scale.value                ? &*scale.value
+                  : scale.headValues.empty() ? nullptr
+                                             : scale.headValues.data();
+    made.num_values = scale.value ? 1 : scale.headValues.size();
     give(info, made);
   });
 }

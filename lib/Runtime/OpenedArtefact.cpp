@@ -168,6 +168,11 @@ kvq_layer_info kvq_artefact::describeLayer(size_t position) const {
   info.name = layer.layer->name.c_str();
   info.index = layer.layer->index;
   std::copy(layer.onTarget->scales.begin(), layer.onTarget->scales.end(), info.scales);
+  for (size_t i = 0; i < layer.onTarget->headScales.size(); ++i) {
+    const std::vector<float> &heads = layer.onTarget->headScales[i];
+    info.head_scales[i] = heads.empty() ? nullptr : heads.data();
+    info.num_head_scales[i] = heads.size();
+  }
   info.calculate_kv_scales = layer.onTarget->calculateKVScales;
   info.num_ops = layer.ops.size();
   info.ops = layer.ops.data();
@@ -210,7 +215,8 @@ const ManifestKernel &kvq_artefact::namedKernel(const Layer &layer, const std::s
 static bool sameScales(const ManifestKernel &a, const ManifestKernel &b) {
   return std::equal(a.scales.begin(), a.scales.end(), b.scales.begin(), b.scales.end(),
                     [](const auto &x, const auto &y) {
-                      return x.first == y.first && x.second.value == y.second.value;
+                      return x.first == y.first && x.second.value == y.second.value &&
+                             x.second.headValues == y.second.headValues;
                     });
 }
 

@@ -25,6 +25,30 @@ kvq.attention @layer index 0 cache fp8 resolved(k = 1.0, v = 1.0)
 
 // -----
 
+// expected-error@+1 {{expected a resolved float32 number for 'q', but got dense<1.000000e+00> : tensor<2xf32>}}
+kvq.attention @layer index 0 cache fp8 resolved(q = dense<1.0> : tensor<2xf32>, k = 1.0, v = 1.0, prob = 1.0)
+
+// -----
+
+// expected-error@+1 {{expected a resolved 'k' of one number for each KV head, but got 'tensor<4xf32>'}}
+kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> cache fp8 resolved(q = 1.0, k = dense<1.0> : tensor<4xf32>, v = 1.0, prob = 1.0)
+
+// -----
+
+// expected-error@+1 {{expected a resolved 'v' of one number for each KV head, but got 'tensor<4x1x1xf32>'}}
+kvq.attention @layer index 0 cache fp8 resolved(q = 1.0, k = 1.0, v = dense<1.0> : tensor<4x1x1xf32>, prob = 1.0)
+
+// -----
+
+kvq.attention @layer index 0 cache fp8 resolved(q = 1.0, k = dense<[0.5, 0.25]> : tensor<2xf32>, v = 1.0, prob = 1.0)
+func.func @one_number_of_two() -> f32 {
+  // expected-error@+1 {{expected the type 'vector<2xf32>' of the resolved scale, but got 'f32'}}
+  %scale = kvq.scale @layer, k
+  return %scale : f32
+}
+
+// -----
+
 // expected-error@+1 {{expected the source type to be one of 'bf16', 'f16', 'f32', but got 'i8'}}
 kvq.attention @layer index 0 source i8 cache fp8
 

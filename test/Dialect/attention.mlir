@@ -27,6 +27,21 @@ kvq.attention @mla index 4 geometry <heads = 128, kv_heads = 1, head_size = 576,
 // CHECK: {notes = ["n"], warnings = ["w"]}
 kvq.attention @texts index 5 cache fp8 {notes = ["n"], warnings = ["w"]}
 
+// Numbers of the heads, of which a scale is a vector.
+// CHECK: checkpoint(k = dense<[0.0230102539, 5.000000e-01]> : tensor<2xf32>) resolved(q = 1.000000e+00, k = dense<[0.0230102539, 5.000000e-01]> : tensor<2xf32>, v = 2.500000e-01, prob = 1.000000e+00)
+kvq.attention @heads index 6 cache fp8
+    checkpoint(k = dense<[0.0230102539, 0.5]> : tensor<2xf32>)
+    resolved(q = 1.0, k = dense<[0.0230102539, 0.5]> : tensor<2xf32>, v = 0.25, prob = 1.0)
+
+// CHECK-LABEL: func.func @reads_heads
+// CHECK: kvq.scale @heads, k : vector<2xf32>
+// CHECK: kvq.scale @heads, v{{$}}
+func.func @reads_heads() -> (vector<2xf32>, f32) {
+  %k = kvq.scale @heads, k : vector<2xf32>
+  %v = kvq.scale @heads, v
+  return %k, %v : vector<2xf32>, f32
+}
+
 // CHECK-LABEL: func.func @reads
 // CHECK: kvq.scale @bare, k{{$}}
 // CHECK: kvq.scale @model.layers.0.self_attn, prob{{$}}

@@ -100,3 +100,50 @@ llvm.func @no_heads(%p: !llvm.ptr, %n: i64, %s: f32) {
   kvq.quantize_rows %p into %p rows %n strides (%n, %n) scales (%s) : bf16, #cache, !llvm.ptr
   llvm.return
 }
+
+// -----
+
+#cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 8, head_size = 128>
+llvm.func @heads_short(%p: !llvm.ptr, %n: i64, %s: f32, %k: vector<4xf32>) {
+  // expected-error@+1 {{expected a scale of one number, or of one for each of 8 KV heads, but got 'vector<4xf32>'}}
+  kvq.cache_load %p, %p from %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n) scales (%k, %s : vector<4xf32>, f32) : bf16, #cache, !llvm.ptr
+  llvm.return
+}
+
+// -----
+
+#cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 2, head_size = 128>
+llvm.func @two_methods(%p: !llvm.ptr, %n: i64, %s: f32, %k: vector<2xf32>) {
+  // expected-error@+1 {{expected one method for all numbers of a scale, but got several}}
+  kvq.cache_load %p, %p from %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n) scales (%k, %s : vector<2xf32>, f32)
+      using [[#kvq.arithmetic<none, tried 1>, #kvq.arithmetic<multiply(1.0), tried 1>], #kvq.arithmetic<none, tried 1>] : bf16, #cache, !llvm.ptr
+  llvm.return
+}
+
+// -----
+
+#cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 2, head_size = 128>
+llvm.func @arithmetic_short(%p: !llvm.ptr, %n: i64, %s: f32, %k: vector<2xf32>) {
+  // expected-error@+1 {{expected an arithmetic for each number of 'vector<2xf32>', but got 1}}
+  kvq.cache_load %p, %p from %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n) scales (%k, %s : vector<2xf32>, f32)
+      using [[#kvq.arithmetic<none, tried 1>], #kvq.arithmetic<none, tried 1>] : bf16, #cache, !llvm.ptr
+  llvm.return
+}
+
+// -----
+
+#cache = #kvq.cache<layout = <nhd>, element = f8E4M3FN, block_size = 16, kv_heads = 2, head_size = 128>
+llvm.func @one_arithmetic_for_heads(%p: !llvm.ptr, %n: i64, %s: f32, %k: vector<2xf32>) {
+  // expected-error@+1 {{expected an arithmetic for each number of 'vector<2xf32>', but got one for all}}
+  kvq.cache_load %p, %p from %p, %p at %p tokens %n blocks %n strides (%n, %n), (%n, %n, %n, %n, %n, %n) scales (%k, %s : vector<2xf32>, f32)
+      using [#kvq.arithmetic<none, tried 1>, #kvq.arithmetic<none, tried 1>] : bf16, #cache, !llvm.ptr
+  llvm.return
+}
+
+// -----
+
+func.func @array_in_an_element_op(%x: vector<2xbf16>, %s: vector<2xf32>) -> vector<2xf8E4M3FN> {
+  // expected-error@+1 {{expected an arithmetic, but got an array of 1}}
+  %q = kvq.quantize %x, %s using [[#kvq.arithmetic<none, tried 1>]] : vector<2xbf16>, vector<2xf32> to vector<2xf8E4M3FN>
+  return %q : vector<2xf8E4M3FN>
+}

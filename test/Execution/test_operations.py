@@ -26,17 +26,26 @@ def aligned(count, dtype):
     return whole[start : start + count * np.dtype(dtype).itemsize].view(dtype)
 
 
+def scale_text(scale):
+    """A raw scale in IR."""
+    if scale.size == 1:
+        return f"{scale.item():.9e}"
+    return f"dense<[{', '.join(f'{number:.9e}' for number in scale.ravel())}]> : tensor<{scale.size}xf32>"
+
+
 class Operations:
     """The kernels of one layer on one chip."""
 
-    def __init__(self, build_dir, kvqc, folder, chip, layout, geometry, source, dtype, ops, fnuz=False, options=(), num_q_heads=4):
+    def __init__(self, build_dir, kvqc, folder, chip, layout, geometry, source, dtype, ops, fnuz=False, options=(), num_q_heads=4, head_scales=None):
         self.chip, self.layout, self.source, self.dtype = chip, layout, SOURCES[source], dtype
         self.heads, self.size, self.rank, self.rows = geometry
         self.q_heads = self.heads * num_q_heads
         self.fnuz = fnuz or is_fnuz(chip)
         self.element = source if dtype == "auto" else cache_format(dtype, self.fnuz)
         factor = 2 if self.fnuz else 1
-        raw = ", ".join(f"{name} = {scale / factor:.9e}" for name, scale in SCALES.items())
+        # A scale for each head is an array [heads, 1].
+        self.scales = SCALES | (head_scales or {})
+        raw = ", ".join(f"{name} = {scale_text(scale / factor)}" for name, scale in self.scales.items())
         ranks = f", kv_lora_rank = {self.rank}, qk_rope_head_dim = {self.size - self.rank}" if self.rank else ""
         order = LAYOUTS[layout][0] if layout in LAYOUTS else layout
         text = (
@@ -55,7 +64,7 @@ class Operations:
 
     def scale(self, part):
         """The resolved scale of a part."""
-        return SCALES["v" if part == 1 and not self.rank else "k"]
+        return self.scales["v" if part == 1 and not self.rank else "k"]
 
     def names(self):
         """Of the parts: rows, and their caches' prefixes."""

@@ -15,7 +15,8 @@ module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
   // expected-error@+1 {{expected a positive k_scale where k_scale and v_scale are not both positive or both negative, but got -1.0}}
   kvq.attention @v_alone index 0 cache fp8_e4m3 checkpoint(q = 1.0, v = 0.25, prob = 1.0)
   // A layer in error does not hide the next.
-  // expected-error@+1 {{Only support per-tensor scaling factor for fp8 KV cache}}
+  // expected-error@+2 {{Only support per-tensor scaling factor for fp8 KV cache}}
+  // expected-note@+1 {{the option 'per-head-scales' takes one number for each KV head}}
   kvq.attention @per_head index 1 cache fp8_e4m3 checkpoint(q = 1.0, k = dense<0.5> : tensor<8xf32>, v = 0.25, prob = 1.0)
 }
 

@@ -84,9 +84,14 @@ void EmulateGpu::runOnOperation() {
   createTable();
   for (auto kernels : llvm::make_early_inc_range(module.getOps<gpu::GPUModuleOp>())) {
     for (Operation &op : llvm::make_early_inc_range(*kernels.getBody())) {
+      if (auto table = dyn_cast<LLVM::GlobalOp>(op); table && table.getConstant()) {
+        table->moveBefore(module.getBody(), module.getBody()->begin());
+        table.setAddrSpace(0);
+        continue;
+      }
       auto kernel = dyn_cast<LLVM::LLVMFuncOp>(op);
       if (!kernel) {
-        op.emitError("expected nothing but functions in a module of kernels");
+        op.emitError("expected nothing but functions and constants in a module of kernels");
         return signalPassFailure();
       }
       kernel->moveBefore(module.getBody(), module.getBody()->end());

@@ -5,9 +5,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "kvq/Driver/Compile.h"
 #include "Commands.h"
 #include "PassArguments.h"
-#include "kvq/Driver/Compile.h"
 #include "kvq/Support/OutputDirectory.h"
 #include "llvm/ADT/StringExtras.h"
 #include <limits>
@@ -70,8 +70,9 @@ static PassArgument align(kernels, "align", &KernelOptions::align, parseAlign, "
 static PassArgument tensorParallelSize(kernels, "tensor-parallel-size",
                                        &KernelOptions::tensorParallelSize, number(1, largest),
                                        "ranks", "Ranks that share the heads (default: 1)");
-static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
-                          cl::cat(category));
+static PassFlag fnuz(kernels, "fnuz", &KernelOptions::fnuz, "Use the fnuz formats on the host");
+static PassFlag perHeadScales(kernels, "per-head-scales", &KernelOptions::perHeadScales,
+                              "Take k and v scales of one number a KV head");
 static cl::opt<std::string> jobs("j", cl::desc("Threads that compile (default: all cores)"),
                                  cl::value_desc("number"), cl::Prefix, cl::sub(command),
                                  cl::cat(category));
@@ -133,7 +134,6 @@ static llvm::Expected<CompileOptions> readOptions() {
   if (llvm::Error error = input.get().moveInto(options.input))
     return error;
   options.targets = targets;
-  options.kernels.fnuz = fnuz;
   // The first option that is wrong is the one to speak of.
   if (llvm::Error error = readOps(options.kernels.ops))
     return error;

@@ -7,7 +7,7 @@
 
 #include "kvq/Driver/Inspect.h"
 #include "Commands.h"
-#include "Options.h"
+#include "PassArguments.h"
 #include "kvq/Support/OutputDirectory.h"
 
 using namespace kvq;
@@ -28,8 +28,10 @@ static cl::OptionCategory category("Options of inspect");
 static InputArguments input(command, category);
 static cl::list<std::string> target("target", cl::desc("A chip's name (default: host)"),
                                     cl::value_desc("chip"), cl::sub(command), cl::cat(category));
-static cl::opt<bool> fnuz("fnuz", cl::desc("Use the fnuz formats on the host"), cl::sub(command),
-                          cl::cat(category));
+static PassArguments resolve(command, category);
+static PassFlag fnuz(resolve, "fnuz", &KernelOptions::fnuz, "Use the fnuz formats on the host");
+static PassFlag perHeadScales(resolve, "per-head-scales", &KernelOptions::perHeadScales,
+                              "Take k and v scales of one number a KV head");
 static cl::opt<std::string> format("format", cl::desc("table or json (default: table)"),
                                    cl::value_desc("format"), cl::init("table"), cl::sub(command),
                                    cl::cat(category));
@@ -48,7 +50,10 @@ static llvm::Error run() {
   options.input = *inputOptions;
   if (!target.empty())
     options.target = target.front();
-  options.fnuz = fnuz;
+  KernelOptions kernels;
+  if (llvm::Error error = resolve.read(kernels))
+    return error;
+  options.resolve = kernels;
   llvm::Expected<Inspection> inspection = inspect(options);
   if (!inspection)
     return inspection.takeError();

@@ -13,6 +13,8 @@
 using namespace kvq;
 
 llvm::Error PassArguments::read(KernelOptions &options) const {
+  for (const PassFlag *flag : flags)
+    flag->set(flag->option, options);
   for (const PassArgument *argument : all)
     if (argument->isGiven())
       if (llvm::Error error =

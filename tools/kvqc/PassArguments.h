@@ -15,6 +15,7 @@
 namespace kvq {
 
 class PassArgument;
+class PassFlag;
 
 /// The options of a subcommand that set a member of KernelOptions, in the order
 /// in which they are declared.
@@ -29,10 +30,12 @@ public:
 
 private:
   friend PassArgument;
+  friend PassFlag;
 
   llvm::cl::SubCommand &command;
   llvm::cl::OptionCategory &category;
   std::vector<const PassArgument *> all;
+  std::vector<const PassFlag *> flags;
 };
 
 /// One of them, declared beside the others with static storage:
@@ -45,7 +48,7 @@ public:
   /// its text; `value` and `help` are for --help.
   template <typename Value, typename Part, typename Parse>
   PassArgument(PassArguments &arguments, llvm::StringRef name, Value Part::*member, Parse parse,
-                 llvm::StringRef value, llvm::StringRef help)
+               llvm::StringRef value, llvm::StringRef help)
       : option(name, llvm::cl::desc(help), llvm::cl::value_desc(value),
                llvm::cl::sub(arguments.command), llvm::cl::cat(arguments.category)),
         set([member, parse](llvm::StringRef name, llvm::StringRef text, KernelOptions &options) {
@@ -61,6 +64,24 @@ private:
 
   llvm::cl::opt<std::string> option;
   std::function<llvm::Error(llvm::StringRef, llvm::StringRef, KernelOptions &)> set;
+};
+
+/// A flag among them, beside the command's other options.
+class PassFlag {
+public:
+  template <typename Part>
+  PassFlag(PassArguments &arguments, llvm::StringRef name, bool Part::*member, llvm::StringRef help)
+      : option(name, llvm::cl::desc(help), llvm::cl::sub(arguments.command),
+               llvm::cl::cat(arguments.category)),
+        set([member](bool value, KernelOptions &options) { options.*member = value; }) {
+    arguments.flags.push_back(this);
+  }
+
+private:
+  friend PassArguments;
+
+  llvm::cl::opt<bool> option;
+  std::function<void(bool, KernelOptions &)> set;
 };
 
 /// Parses numbers from `least` to `most`.

@@ -10,11 +10,15 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 namespace kvq {
 
 /// A float32 as JSON: a number, or the string "nan", "inf" or "-inf".
 nlohmann::ordered_json toJson(float value);
+
+/// Several numbers as JSON: {"shape": [2], "values": [0.5, 0.25]}.
+nlohmann::ordered_json toJson(const std::vector<float> &values);
 
 /// The text of `value`, whose numbers with a fraction are float32: the shortest
 /// decimal that reads back to the same float32, with a point or an exponent.

@@ -61,11 +61,13 @@ struct ManifestArgument {
 
 /// How a kernel uses one scale.
 struct ManifestScale {
-  /// Null where the scale is an argument.
+  /// Null where the scale is an argument, or is per head.
   std::optional<float> value;
   std::string method;
   /// How many inputs the proof of the method tried; absent without a proof.
   std::optional<uint64_t> tried;
+  /// The number of each KV head where the scale is per head, else none.
+  std::vector<float> headValues = {};
 };
 
 struct ManifestKernel {
@@ -100,12 +102,17 @@ struct ManifestHash {
 
 /// The names of a layer's resolved scales, in their order.
 inline constexpr const char *kLayerScales[] = {"q", "k", "v", "prob"};
+/// The places among them of those that may be per head: k and v.
+inline constexpr size_t kHeadScales[] = {1, 2};
 
 /// What one target makes of a layer.
 struct ManifestLayerTarget {
   std::string target;
-  /// In the order of kLayerScales.
+  /// In the order of kLayerScales; of a scale per head a NaN.
   std::array<float, 4> scales = {1.0f, 1.0f, 1.0f, 1.0f};
+  /// In the same order, the number of each KV head where a scale is per head, else
+  /// none.
+  std::array<std::vector<float>, 4> headScales;
   bool calculateKVScales = false;
   /// Operation and symbol.
   std::vector<std::pair<std::string, std::string>> kernels;

@@ -71,6 +71,8 @@ struct CacheKernelSpec {
   CacheAttr cache;
   Bounds bounds = Bounds::Check;
   ScalesMode scales = ScalesMode::Fold;
+  /// Whether a scale is one for each KV head, so that heads have to be told apart.
+  bool perHead = false;
   SlotType slotType = SlotType::I64;
   /// A slot that is skipped as the negative ones are; negative for no other.
   int64_t paddingSlot = -1;
@@ -166,7 +168,8 @@ CacheAttr getFromCache(const CacheKernelSpec &spec);
 CacheAttr getToCache(const CacheKernelSpec &spec);
 
 /// The parts of the two sides of an operation from cache to cache. Where both
-/// keep a part alike it is taken as one run, in the order in which it lies.
+/// keep a part alike it is taken as one run, in the order in which it lies, unless
+/// scales are per head.
 llvm::SmallVector<std::pair<CachePart, CachePart>, 2>
 getConvertedParts(const CacheKernelSpec &spec);
 

@@ -41,6 +41,12 @@ namespace kvq {
 /// least one.
 bool isRawScale(mlir::Attribute attr);
 
+/// The numbers of a scale: one, or those of a dense tensor in order.
+llvm::SmallVector<float> getScaleNumbers(mlir::Attribute scale);
+
+/// The type of a resolved scale as a value: f32, or a vector of it.
+mlir::Type getScaleType(mlir::Attribute scale);
+
 /// The custom directive Word: an attribute that is a word of Names.def, bare.
 template <typename Attr> mlir::ParseResult parseWord(mlir::OpAsmParser &parser, Attr &attr) {
   using Enum = decltype(attr.getValue());

@@ -46,7 +46,7 @@ class Kvq_SlotOp<string opMnemonic, string preposition> : Kvq_CacheOp<opMnemonic
     Variadic<I64>:$row_strides,
     Variadic<I64>:$cache_strides,
     Optional<LLVM_AnyPointer>:$out_of_range,
-    Variadic<F32>:$scales,
+    Variadic<Kvq_Scale>:$scales,
     DefaultValuedAttr<Kvq_SlotTypeAttr, "::kvq::SlotType::I64">:$slot_type,
     DefaultValuedAttr<I64Attr, "-1">:$padding_slot,
     DefaultValuedAttr<Kvq_BoundsAttr, "::kvq::Bounds::Check">:$bounds), Kvq_CacheOpAttrs);
@@ -54,7 +54,7 @@ class Kvq_SlotOp<string opMnemonic, string preposition> : Kvq_CacheOp<opMnemonic
     (`of` custom<Word>($slot_type)^)? (`padding` $padding_slot^)?
     `tokens` $num_tokens `blocks` $num_blocks
     `strides` `(` $row_strides `)` `,` `(` $cache_strides `)`
-    (`scales` `(` $scales^ `)`)? (`using` $arithmetic^)?
+    (`scales` `` custom<Scales>($scales, type($scales))^)? (`using` $arithmetic^)?
     (`bounds` custom<Word>($bounds)^)? (`counting` $out_of_range^)?
     attr-dict `:` $source_type `,` $cache `,`
     custom<PointerType>(ref($rows), ref($caches), ref($out_of_range), type($rows), type($caches),
@@ -78,6 +78,9 @@ def Kvq_CacheStoreOp : Kvq_SlotOp<"cache_store", "into"> {
     `strides` are in elements: first those between tokens (the heads of a token are
     compact), then for each cache those between blocks and, where the layout leaves
     them open, between rows and heads.
+
+    A scale is one number, or a vector of one for each KV head; so it is for
+    `kvq.cache_load`, `kvq.cache_gather` and `kvq.cache_recode` too.
 
     ```mlir
     llvm.func @store(%key: !llvm.ptr, %value: !llvm.ptr, %key_cache: !llvm.ptr,
@@ -160,14 +163,14 @@ def Kvq_CacheGatherOp : Kvq_CacheOp<"cache_gather"> {
     Variadic<I64>:$row_strides,
     Variadic<I64>:$cache_strides,
     Optional<LLVM_AnyPointer>:$out_of_range,
-    Variadic<F32>:$scales,
+    Variadic<Kvq_Scale>:$scales,
     DefaultValuedAttr<Kvq_BoundsAttr, "::kvq::Bounds::Check">:$bounds), Kvq_CacheOpAttrs);
   let assemblyFormat = [{
     $rows `from` $caches `table` $block_table `stride` $block_table_stride
     `sequences` $cu_seq_lens `starts` $seq_starts
     `batch` $batch `tokens` $num_tokens `blocks` $num_blocks
     `strides` `(` $row_strides `)` `,` `(` $cache_strides `)`
-    (`scales` `(` $scales^ `)`)? (`using` $arithmetic^)?
+    (`scales` `` custom<Scales>($scales, type($scales))^)? (`using` $arithmetic^)?
     (`bounds` custom<Word>($bounds)^)? (`counting` $out_of_range^)?
     attr-dict `:` $source_type `,` $cache `,`
     custom<GatherPointerType>(ref($rows), ref($caches), ref($out_of_range), type($rows),
@@ -212,13 +215,13 @@ def Kvq_CacheRecodeOp : Kvq_CacheOp<"cache_recode"> {
     Variadic<I64>:$from_strides,
     Variadic<I64>:$cache_strides,
     Variadic<F32>:$from_scales,
-    Variadic<F32>:$scales,
+    Variadic<Kvq_Scale>:$scales,
     Kvq_CacheOpKindAttr:$kind), Kvq_CacheOpAttrs);
   let assemblyFormat = [{
     custom<Word>($kind) custom<CacheLists>($from_caches, $caches) `blocks` $num_blocks
     `strides` custom<StrideLists>($from_strides, $cache_strides)
     (`from_scales` `(` $from_scales^ `)`)?
-    (`scales` `(` $scales^ `)`)? (`using` $arithmetic^)?
+    (`scales` `` custom<Scales>($scales, type($scales))^)? (`using` $arithmetic^)?
     attr-dict `:` $source_type `,` $cache `,`
     custom<PointerLists>(ref($from_caches), type($from_caches), ref($caches), type($caches))
   }];

@@ -20,7 +20,11 @@ class Kvq_Like<Type element> : AnyTypeOf<[element, FixedVectorOfAnyRank<[element
 // What upstream's passes for element-wise ops turn into each other.
 class Kvq_Mappable<Type element> : AnyTypeOf<[element, FixedVectorOfAnyRank<[element]>, RankedTensorOf<[element]>]>;
 
-def Kvq_ArithmeticArrayAttr : TypedArrayAttrBase<Kvq_ArithmeticAttr, "array of arithmetic, one a scale">;
+// A scale of several numbers has as many, all of one method.
+def Kvq_ArithmeticArrayAttr
+    : TypedArrayAttrBase<AnyAttrOf<[Kvq_ArithmeticAttr,
+                                    TypedArrayAttrBase<Kvq_ArithmeticAttr, "array of arithmetic">]>,
+                         "array of arithmetic, one a scale">;
 
 class Kvq_ElementOp<string opMnemonic, Type from, Type to>
     : Kvq_Op<opMnemonic, [Pure, Elementwise, Scalarizable, Vectorizable, Tensorizable,

@@ -15,10 +15,11 @@ def Kvq_ScaledOpInterface : OpInterface<"ScaledOpInterface"> {
   let description = [{
     An op that divides by scales while it quantises, or multiplies with scales
     while it dequantises. `kvq-fold-scales` decides the arithmetic of each scale
-    and leaves it in the op's `arithmetic`, an array with an entry a scale.
+    and leaves it in the op's `arithmetic`, an array with an entry a scale; of a
+    scale of several numbers the entry is an array with an arithmetic for each.
   }];
   let methods = [
-    InterfaceMethod<"The operands that are scales, float32.",
+    InterfaceMethod<"The operands that are scales: float32, or vectors of it.",
       "::mlir::OperandRange", "getScaleOperands">,
     InterfaceMethod<"True if values become FP8, false if FP8 becomes values.",
       "bool", "isQuantizing">,
@@ -28,7 +29,7 @@ def Kvq_ScaledOpInterface : OpInterface<"ScaledOpInterface"> {
       "::mlir::Type", "getNarrowElementType">,
     InterfaceMethod<"The arithmetic decided so far; null before folding.",
       "::mlir::ArrayAttr", "getArithmeticAttr">,
-    InterfaceMethod<"Sets the arithmetic, an ArithmeticAttr a scale.",
+    InterfaceMethod<"Sets the arithmetic: for each scale an ArithmeticAttr, or an array of them.",
       "void", "setArithmeticAttr", (ins "::mlir::ArrayAttr":$arithmetic)>,
   ];
   let verify = "return ::kvq::detail::verifyScaledOp($_op);";

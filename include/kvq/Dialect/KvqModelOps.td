@@ -29,7 +29,8 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     an engine keeps in its cache (`cache`), and its scales: what the checkpoint
     says (`checkpoint`, an absent scale simply absent; a scale of several numbers
     a dense tensor) and, once `kvq-resolve-scales` has run, what an engine makes
-    of it on the module's target (`resolved`, always all four).
+    of it on the module's target (`resolved`, always all four; k and v are tensors
+    of a number for each KV head where scales are taken per head).
 
     `warnings` and `notes` are the texts that resolution gave this layer, and
     `kernels` names the kernels that `kvq-generate-kernels` made for it.
@@ -59,8 +60,8 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     OptionalAttr<Kvq_RawScaleAttr>:$raw_v,
     OptionalAttr<Kvq_RawScaleAttr>:$raw_prob,
     OptionalAttr<F32Attr>:$resolved_q,
-    OptionalAttr<F32Attr>:$resolved_k,
-    OptionalAttr<F32Attr>:$resolved_v,
+    OptionalAttr<Kvq_RawScaleAttr>:$resolved_k,
+    OptionalAttr<Kvq_RawScaleAttr>:$resolved_v,
     OptionalAttr<F32Attr>:$resolved_prob,
     OptionalAttr<StrArrayAttr>:$warnings,
     OptionalAttr<StrArrayAttr>:$notes,
@@ -79,19 +80,24 @@ def Kvq_AttentionOp : Kvq_Op<"attention", [Symbol]> {
     ::mlir::Attribute getRawScale(::kvq::ScaleKind kind);
     void setRawScale(::kvq::ScaleKind kind, ::mlir::Attribute scale);
 
-    /// The resolved scale, null before resolution.
-    ::mlir::FloatAttr getResolvedScale(::kvq::ScaleKind kind);
-    void setResolvedScale(::kvq::ScaleKind kind, ::mlir::FloatAttr scale);
+    /// The resolved scale, null before resolution: a float32 number or, of k and
+    /// v, a tensor of a number for each KV head.
+    ::mlir::Attribute getResolvedScale(::kvq::ScaleKind kind);
+    void setResolvedScale(::kvq::ScaleKind kind, ::mlir::Attribute scale);
 
     /// Whether `kvq-resolve-scales` has run.
     bool isResolved() { return static_cast<bool>(getResolvedKAttr()); }
   }];
 }
 
+// A scale as a value: one number, or one for each KV head.
+def Kvq_Scale : AnyTypeOf<[F32, VectorOfRankAndType<[1], [F32]>]>;
+
 def Kvq_ScaleOp : Kvq_Op<"scale", [Pure, DeclareOpInterfaceMethods<SymbolUserOpInterface>]> {
   let summary = "reads a resolved scale of a layer";
   let description = [{
-    The float32 value of one of a layer's scales. `layer` is a `kvq.attention` of
+    The float32 value of one of a layer's scales, or the vector of those of its KV
+    heads where the resolved scale is per head. `layer` is a `kvq.attention` of
     the nearest symbol table; the op stands in any function, so that another
     compiler's module can hold `kvq.attention` beside its own model.
     `kvq-fold-scales` replaces it with a constant.
@@ -104,11 +110,18 @@ def Kvq_ScaleOp : Kvq_Op<"scale", [Pure, DeclareOpInterfaceMethods<SymbolUserOpI
       %scaled = arith.mulf %factor, %k_scale : f32
       return %scaled : f32
     }
+
+    kvq.attention @per_head index 1 cache fp8
+        resolved(q = 1.0, k = dense<[0.5, 0.25]> : tensor<2xf32>, v = 0.25, prob = 1.0)
+    func.func @key_scales() -> vector<2xf32> {
+      %k_scales = kvq.scale @per_head, k : vector<2xf32>
+      return %k_scales : vector<2xf32>
+    }
     ```
   }];
   let arguments = (ins FlatSymbolRefAttr:$layer, Kvq_ScaleKindAttr:$kind);
-  let results = (outs F32:$result);
-  let assemblyFormat = "$layer `,` custom<Word>($kind) attr-dict";
+  let results = (outs Kvq_Scale:$result);
+  let assemblyFormat = "$layer `,` custom<Word>($kind) attr-dict `` custom<ScaleType>(type($result))";
 }
 
 #endif // KVQ_DIALECT_KVQMODELOPS_TD

@@ -11,6 +11,7 @@
 #include "kvq/Driver/Diagnostics.h"
 #include "kvq/Driver/Input.h"
 #include "kvq/Driver/Targets.h"
+#include "kvq/Passes.h"
 #include <array>
 
 namespace kvq {
@@ -19,7 +20,8 @@ struct InspectOptions {
   InputOptions input;
   /// A chip's name; empty for the module's own target, or the host.
   std::string target;
-  bool fnuz = false;
+  /// `fnuz` is for the host; `chip` is `target`'s to say.
+  ResolveScalesPassOptions resolve;
 };
 
 /// A raw scale: one number, or only the shape of several.
@@ -36,6 +38,8 @@ struct InspectedLayer {
   std::array<std::optional<InspectedScale>, 4> checkpoint;
   /// By ScaleKind, unless there is an error.
   std::array<float, 4> resolved = {};
+  /// By ScaleKind, the numbers of each KV head where a scale is per head.
+  std::array<std::vector<float>, 4> resolvedHeads;
   /// After resolution.
   bool calculateKVScales = false;
   std::vector<std::string> warnings, notes;

@@ -16,7 +16,7 @@ namespace kvq {
 /// others: operation, layout, types, geometry and the bits of the folded
 /// `scales` (none where they are arguments). Equal kernels have equal names, in
 /// whatever order they are made.
-std::string getKernelName(const CacheKernelSpec &spec, llvm::ArrayRef<mlir::FloatAttr> scales);
+std::string getKernelName(const CacheKernelSpec &spec, llvm::ArrayRef<mlir::Attribute> scales);
 
 } // namespace kvq
 

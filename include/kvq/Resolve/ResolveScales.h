@@ -14,8 +14,9 @@
 namespace kvq {
 
 /// What the rules make of one layer as it stands in IR; `format` is the
-/// checkpoint's, as far as the module says it.
-RuleOutput resolveLayer(AttentionOp layer, bool fnuz);
+/// checkpoint's, as far as the module says it. With `perHead` a k or v of several
+/// numbers is taken per KV head.
+RuleOutput resolveLayer(AttentionOp layer, bool fnuz, bool perHead);
 
 } // namespace kvq
 

@@ -52,6 +52,9 @@ struct RawScale {
   float value = -1.0f;
   /// How many numbers the tensor holds.
   int64_t numElements = 1;
+  /// All of them where they lie along one dimension, as scales per head do;
+  /// without them several numbers are never taken per head.
+  std::vector<float> values = {};
 };
 
 /// What one layer's resolution starts from. An absent scale is the seed's -1.0.
@@ -62,6 +65,11 @@ struct RuleInput {
   bool calculateKVScales = false;
   /// current_platform.is_fp8_fnuz().
   bool fnuz = false;
+  /// Whether a k or v of several numbers is taken per KV head, element by element,
+  /// in place of rule 3's error. Each has to be positive.
+  bool perHead = false;
+  /// KV heads of the layer; 0 if not known.
+  int64_t numKVHeads = 0;
   /// Where the scales came from, if known. It changes notes, never a result:
   /// today's engines treat some formats apart.
   std::optional<CheckpointFormat> format;
@@ -74,8 +82,10 @@ struct RuleText {
 };
 
 struct RuleOutput {
-  /// By ScaleKind; meaningless if `error` is set.
+  /// By ScaleKind; meaningless if `error` is set. Of a scale per head the first.
   std::array<float, 4> scales = {1.0f, 1.0f, 1.0f, 1.0f};
+  /// By ScaleKind; the numbers of a scale per head, by KV head, else none.
+  std::array<std::vector<float>, 4> headScales;
   /// The flag after resolution.
   bool calculateKVScales = false;
   /// The numbers of the rules that decided, in the order they were applied.
@@ -85,8 +95,11 @@ struct RuleOutput {
   /// What kvq remarks: a quirk at work, a scale ignored, a value not finite, an
   /// engine of today that would differ.
   std::vector<RuleText> notes;
-  /// The seed's ValueError or failed assertion.
+  /// The seed's ValueError or failed assertion, or what is wrong with scales per
+  /// head.
   std::optional<RuleText> error;
+  /// What would take the scale of the error; empty if nothing does.
+  std::string hint;
 };
 
 /// Applies the rules to one layer. Warnings that precede an error stay in the

@@ -186,12 +186,15 @@ typedef struct kvq_layer_info {
   const char *name;
   /** Its index in the model. */
   int64_t index;
-  /** The resolved scales q, k, v, prob. */
+  /** The resolved scales q, k, v, prob; of one per KV head a NaN. */
   float scales[4];
   int32_t calculate_kv_scales;
   /** The operations that it has kernels for. */
   size_t num_ops;
   const char *const *ops;
+  /** In the same order, the numbers of the KV heads of a scale per head; null and 0 of others. */
+  const float *head_scales[4];
+  size_t num_head_scales[4];
 } kvq_layer_info;
 
 /** Describes the layer at `position`, below num_layers, in the manifest's order. */
@@ -274,7 +277,7 @@ typedef struct kvq_scale_info {
   const char *name;
   /** How it is applied ("multiply"); "argument" where the caller gives it. */
   const char *method;
-  /** The folded numbers; none with "argument". */
+  /** The folded numbers, one or one for each KV head; none with "argument". */
   const float *values;
   size_t num_values;
 } kvq_scale_info;

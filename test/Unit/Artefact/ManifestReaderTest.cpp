@@ -58,6 +58,46 @@ TEST(ManifestReader, FloatsAreRoundedOnce) {
   EXPECT_EQ(read->layers[0].targets[0].scales[1], 7.038531e-26f);
 }
 
+TEST(ManifestReader, ScalesPerHead) {
+  Manifest manifest = sampleManifest();
+  manifest.kernels[0].numKVHeads = 2;
+  manifest.kernels[0].scales[1].second = {std::nullopt, "multiply", 512, {0.5f, 0.25f}};
+  manifest.layers[0].targets[0].headScales[2] = {0.5f, 7.038531e-26f};
+  std::string text = toJsonText(manifest);
+  Json json = Json::parse(text);
+  EXPECT_EQ(json["kernels"][0]["scales"]["v"]["value"].dump(),
+            R"({"shape":[2],"values":[0.5,0.25]})");
+  Result<Manifest> read = readManifest(text);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(toJsonText(*read), text);
+  const ManifestScale &scale = read->kernels[0].scales[1].second;
+  EXPECT_FALSE(scale.value);
+  EXPECT_EQ(scale.headValues, (std::vector<float>{0.5f, 0.25f}));
+  const ManifestLayerTarget &layer = read->layers[0].targets[0];
+  EXPECT_EQ(layer.headScales[2], (std::vector<float>{0.5f, 7.038531e-26f}));
+  EXPECT_TRUE(layer.headScales[1].empty());
+  // What reads the one number of a scale of several finds none.
+  EXPECT_NE(layer.scales[2], layer.scales[2]);
+
+  auto errorWithHeads = [&](const std::string &pointer, const Json &value) {
+    Json changed = json;
+    changed.patch_inplace({{{"op", "replace"}, {"path", pointer}, {"value", value}}});
+    return errorOf(changed.dump());
+  };
+  EXPECT_EQ(errorWithHeads("/kernels/0/num_kv_heads", 4),
+            "kernels[0].scales.v.value: expected a number for each of 4 KV heads, but got 2");
+  EXPECT_EQ(errorWithHeads("/kernels/0/scales/v/value/values/1", -0.5),
+            "kernels[0].scales.v.value.values[1]: expected a positive finite float32 number, but "
+            "got -0.5");
+  EXPECT_EQ(errorWithHeads("/layers/0/scales/sm_90/v/values", {0.5}),
+            "layers[0].scales.sm_90.v.values: expected 2 numbers, as the shape says, but got 1");
+  for (const Json &shape : {Json(2), Json::array(), Json({2, 1}), Json::array({0}), Json({"2"})})
+    EXPECT_NE(errorWithHeads("/layers/0/scales/sm_90/v/shape", shape), "") << shape;
+  EXPECT_NE(errorWithHeads("/kernels/0/scales/v/method", "argument"), "");
+  EXPECT_NE(errorWithHeads("/layers/0/scales/sm_90/q", json["kernels"][0]["scales"]["v"]["value"]),
+            "");
+}
+
 TEST(ManifestReader, UnknownKeysAreIgnored) {
   EXPECT_EQ(errorWith("/future", {{"a", {1, 2}}}), "");
   EXPECT_EQ(errorWith("/kernels/0/future", "x"), "");

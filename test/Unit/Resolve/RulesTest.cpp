@@ -136,6 +136,82 @@ TEST(Rules, SeveralNumbersForQOrProbAreTheSecondErrorAfterTheFirstWarnings) {
             RuleQProbPerTensor);
 }
 
+/// A scale of a number for each head.
+RawScale heads(std::vector<float> values) {
+  return RawScale{values.front(), int64_t(values.size()), values};
+}
+
+RuleInput perHead(std::optional<RawScale> k, std::optional<RawScale> v) {
+  RuleInput input = makeInput(0.5f, absent, absent, 0.5f, KVCacheDtype::Fp8E4M3);
+  input.scales[unsigned(ScaleKind::K)] = k;
+  input.scales[unsigned(ScaleKind::V)] = v;
+  input.perHead = true;
+  return input;
+}
+
+using Heads = std::vector<float>;
+
+TEST(Rules, ScalesPerHeadAreResolvedNumberByNumber) {
+  const unsigned k = unsigned(ScaleKind::K), v = unsigned(ScaleKind::V);
+  RuleInput input = perHead(heads({0.5f, 0.25f}), RawScale{0.75f, 1});
+  RuleOutput output = resolveScales(input);
+  EXPECT_FALSE(output.error.has_value());
+  EXPECT_EQ(output.headScales[k], (Heads{0.5f, 0.25f}));
+  EXPECT_TRUE(output.headScales[v].empty());
+  EXPECT_EQ(output.scales[v], 0.75f);
+  EXPECT_EQ(rulesOf(output)[0], RuleKVBothPositive);
+
+  output = resolveScales(fnuz(input));
+  EXPECT_EQ(output.headScales[k], (Heads{1.0f, 0.5f}));
+  EXPECT_EQ(output.scales[v], 1.5f);
+
+  // Rule 7 copies the numbers of k, whatever v is that is not positive.
+  for (std::optional<RawScale> other : {std::optional<RawScale>(), std::optional(RawScale{0.0f, 1}),
+                                        std::optional(RawScale{NAN, 1})}) {
+    output = resolveScales(perHead(heads({0.5f, 0.25f}), other));
+    EXPECT_EQ(output.headScales[v], (Heads{0.5f, 0.25f}));
+    EXPECT_EQ(rulesOf(output)[0], RuleKVLarger);
+  }
+  // Rule 6 has no number of k to copy.
+  for (std::optional<RawScale> other :
+       {std::optional<RawScale>(), std::optional(RawScale{NAN, 1})}) {
+    output = resolveScales(perHead(other, heads({0.5f, 0.25f})));
+    EXPECT_EQ(output.error->rule, RuleKNotPositive);
+  }
+}
+
+TEST(Rules, ScalesPerHeadAreOnePositiveNumberForEachHead) {
+  auto errorOf = [](RuleInput input, int64_t numHeads) {
+    input.numKVHeads = numHeads;
+    RuleOutput output = resolveScales(input);
+    return output.error ? output.error->text : "";
+  };
+  const RawScale two = heads({0.5f, 0.25f});
+  EXPECT_EQ(errorOf(perHead(two, two), 0), "");
+  EXPECT_EQ(errorOf(perHead(two, two), 2), "");
+  EXPECT_EQ(errorOf(perHead(two, two), 4),
+            "expected k_scale to be one number, or one for each of 4 KV heads along one dimension, "
+            "but got 2");
+  EXPECT_EQ(errorOf(perHead(two, heads({0.5f, 0.25f, 0.5f})), 0),
+            "expected v_scale to be one number, or one for each of 2 KV heads along one dimension, "
+            "but got 3");
+  for (float bad : {-0.5f, 0.0f, -0.0f, NAN, -INFINITY})
+    EXPECT_NE(errorOf(perHead(two, heads({0.5f, bad})), 2), "") << bad;
+  // Two dimensions are no heads.
+  EXPECT_NE(errorOf(perHead(RawScale{0.5f, 2}, two), 2), "");
+  // q and prob stay per tensor.
+  RuleInput input = perHead(two, two);
+  input.scales[unsigned(ScaleKind::Q)] = two;
+  EXPECT_EQ(resolveScales(input).error->rule, RuleQProbPerTensor);
+}
+
+TEST(Rules, OnlyTheDefaultRefusalNamesTheOption) {
+  RuleInput input = perHead(heads({0.5f, 0.25f}), RawScale{0.75f, 1});
+  EXPECT_TRUE(resolveScales(input).hint.empty());
+  input.perHead = false;
+  EXPECT_NE(resolveScales(input).hint.find("'per-head-scales'"), std::string::npos);
+}
+
 TEST(Rules, WarningPrintsScalesAsJsonDoes) {
   RuleOutput output = resolveScales(makeInput(INFINITY, 0.5f, 0.5f, absent));
   ASSERT_EQ(output.warnings.size(), 1u);

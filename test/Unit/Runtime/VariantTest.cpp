@@ -86,6 +86,9 @@ TEST_F(VariantTest, TakesNoKernelThatDoesSomethingElse) {
   add("dynamic_scale", [](ManifestKernel &kernel) {
     kernel.scales[0].second = {std::nullopt, "argument", std::nullopt};
   });
+  add("head_scales", [](ManifestKernel &kernel) {
+    kernel.scales[0].second = {std::nullopt, "multiply", 256, std::vector<float>(8, 0.5f)};
+  });
   add("no_scale", [](ManifestKernel &kernel) { kernel.scales.clear(); });
   add("other_op", [](ManifestKernel &kernel) { kernel.op = "load"; });
   add("other_source", [](ManifestKernel &kernel) { kernel.sourceType = "f16"; });

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fixture.h"
+#include <algorithm>
 
 using namespace kvq;
 using namespace kvq::runtime;
@@ -66,6 +67,25 @@ TEST_F(WrapperTest, DescribesKernels) {
   ASSERT_EQ(scales[0].num_values, 1u);
   EXPECT_EQ(scales[0].values[0], 0.5f);
   EXPECT_EQ(scales[1].num_values, 0u);
+}
+
+TEST_F(WrapperTest, DescribesScalesPerHead) {
+  Sample sample({"host"});
+  std::vector<float> heads = {0.5f, 0.25f, 0.125f, 1.0f, 0.5f, 0.25f, 0.125f, 1.0f};
+  sample.manifest.kernels[0].scales[1].second = {std::nullopt, "multiply", 8 * 65536, heads};
+  sample.manifest.layers[0].targets[0].headScales[2] = heads;
+  auto artefact = Artefact::open(write(sample));
+  kvq_layer_info layer = artefact.layer(0);
+  EXPECT_EQ(layer.num_head_scales[1], 0u);
+  EXPECT_EQ(layer.head_scales[1], nullptr);
+  EXPECT_EQ(layer.scales[1], 0.5f);
+  ASSERT_EQ(layer.num_head_scales[2], heads.size());
+  EXPECT_TRUE(std::equal(heads.begin(), heads.end(), layer.head_scales[2]));
+  EXPECT_NE(layer.scales[2], layer.scales[2]);
+  std::vector<kvq_scale_info> scales = artefact.kernel("layer.0", "store").scales();
+  EXPECT_EQ(scales[0].num_values, 1u);
+  ASSERT_EQ(scales[1].num_values, heads.size());
+  EXPECT_TRUE(std::equal(heads.begin(), heads.end(), scales[1].values));
 }
 
 TEST_F(WrapperTest, CallsHoldTheirValues) {
