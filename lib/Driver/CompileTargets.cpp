@@ -118,10 +118,11 @@ private:
   void build(size_t target, size_t unit);
   void link(size_t target);
 
-  /// Has `work` done by some thread, unless an earlier error makes it vain.
+  /// Has `work` done by some thread, unless an earlier error makes it vain or the
+  /// compilation is to stop.
   template <typename Work> void schedule(Rank rank, Work work) {
     pool.async([this, rank, work] {
-      if (!error.isBefore(rank))
+      if (!progress.isCancelled() && !error.isBefore(rank))
         work();
     });
   }
@@ -155,6 +156,8 @@ llvm::Expected<CompiledTargets> TargetsCompiler::compile() {
   pool.wait();
   if (numPut)
     cache.prune();
+  if (progress.isCancelled())
+    return llvm::createStringError("interrupted");
   if (llvm::Error first = error.take())
     return first;
   results.kernelsBuilt = numBuilt;

@@ -8,6 +8,7 @@
 #include "kvq/Driver/Input.h"
 #include "Layers.h"
 #include "kvq/Driver/Diagnostics.h"
+#include "kvq/Driver/Modules.h"
 #include "kvq/Import/ImportCheckpoint.h"
 #include "kvq/Pipelines/Pipelines.h"
 #include "kvq/Support/Quote.h"
@@ -20,30 +21,6 @@
 using namespace mlir;
 using namespace kvq;
 
-/// How deep brackets of a module may be nested: MLIR's parser recurses.
-static constexpr unsigned maxDepth = 500;
-
-/// The depth of the brackets in a module's text, strings and comments left out.
-static unsigned bracketDepth(StringRef text) {
-  unsigned depth = 0, deepest = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    char c = text[i];
-    if (c == '"') {
-      for (++i; i < text.size() && text[i] != '"' && text[i] != '\n'; ++i)
-        i += text[i] == '\\';
-    } else if (text.substr(i, 2) == "//") {
-      i = std::min(text.find('\n', i), text.size());
-    } else if (text.substr(i, 2) == "->") {
-      ++i;
-    } else if (StringRef("([{<").contains(c)) {
-      deepest = std::max(deepest, ++depth);
-    } else if (depth && StringRef(")]}>").contains(c)) {
-      --depth;
-    }
-  }
-  return deepest;
-}
-
 llvm::Error Input::readModule() {
   if (!options.configFile.empty())
     return fileError(options.path, "expected '--config' with a checkpoint, but got a module");
@@ -53,8 +30,8 @@ llvm::Error Input::readModule() {
   if (!buffer)
     return fileError(options.path, buffer.getError().message());
   text = (*buffer)->getBuffer().str();
-  if (bracketDepth(text) > maxDepth)
-    return fileError(options.path, "expected brackets at most " + Twine(maxDepth) + " deep");
+  if (llvm::Error error = checkDepth(text, options.path))
+    return error;
   llvm::SHA256 hash;
   hash.update(StringRef(text));
   auto digest = hash.final();

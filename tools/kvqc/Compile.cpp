@@ -38,8 +38,7 @@ static cl::list<std::string> targets("target",
 static cl::list<std::string>
     ops("ops", cl::desc("The operations to make kernels for (default: store,load)"),
         cl::value_desc("op,..."), cl::CommaSeparated, cl::sub(command), cl::cat(category));
-/// The largest number that makes sense for a size that is not otherwise bounded.
-static constexpr int64_t largest = 1 << 20;
+static constexpr int64_t largest = kLargestSize;
 static constexpr int64_t lastSlot = std::numeric_limits<int64_t>::max();
 
 static PassArguments kernels(command, category);

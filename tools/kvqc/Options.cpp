@@ -11,16 +11,6 @@
 using namespace kvq;
 namespace cl = llvm::cl;
 
-llvm::Expected<int64_t> kvq::parseNumber(llvm::StringRef option, llvm::StringRef text,
-                                         int64_t least, int64_t most) {
-  int64_t value;
-  if (!text.getAsInteger(10, value) && value >= least && value <= most)
-    return value;
-  return llvm::createStringError("expected '" + option + "' to be a number from " +
-                                 llvm::Twine(least) + " to " + llvm::Twine(most) + ", but got " +
-                                 quoteName(text));
-}
-
 InputArguments::InputArguments(cl::SubCommand &command, cl::OptionCategory &category)
     : checkpoint(cl::Positional, cl::desc("CHECKPOINT"), cl::sub(command), cl::cat(category)),
       config("config", cl::desc("A config.json with the geometry of a legacy JSON file"),

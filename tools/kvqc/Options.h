@@ -9,24 +9,10 @@
 #define KVQ_TOOLS_KVQC_OPTIONS_H
 
 #include "kvq/Driver/Input.h"
-#include "kvq/Support/Names.h"
-#include "kvq/Support/Quote.h"
+#include "kvq/Driver/OptionText.h"
 #include "llvm/Support/CommandLine.h"
 
 namespace kvq {
-
-/// The value of an option whose values are the words of Names.def.
-template <typename Enum>
-llvm::Expected<Enum> parseWord(llvm::StringRef option, llvm::StringRef word) {
-  if (std::optional<Enum> value = symbolize<Enum>(word))
-    return *value;
-  return llvm::createStringError("expected '--" + option + "' to be one of " + listNames<Enum>() +
-                                 ", but got " + quoteName(word));
-}
-
-/// The value of an option that is a number from `least` to `most`.
-llvm::Expected<int64_t> parseNumber(llvm::StringRef option, llvm::StringRef text, int64_t least,
-                                    int64_t most);
 
 /// "a, b or c" of the words of an enumeration, for a help text.
 template <typename Enum> std::string helpWords() {

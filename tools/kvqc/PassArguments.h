@@ -91,12 +91,6 @@ inline auto number(int64_t least, int64_t most) {
   };
 }
 
-/// Parses a divisor as a float32 holds it.
-llvm::Expected<double> parseConstant(llvm::StringRef name, llvm::StringRef text);
-
-/// Parses a number of bytes that addresses can be multiples of.
-llvm::Expected<int64_t> parseAlign(llvm::StringRef name, llvm::StringRef text);
-
 } // namespace kvq
 
 #endif // KVQ_TOOLS_KVQC_PASSARGUMENTS_H

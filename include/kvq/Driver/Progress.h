@@ -10,6 +10,7 @@
 
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringRef.h"
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
@@ -31,6 +32,9 @@ public:
   void advance(llvm::StringRef target, size_t kernels);
   /// The target is done.
   void finish(llvm::StringRef target);
+  /// Asks the compilation to stop, with an error, before its next kernel.
+  void cancel() { isAskedToStop = true; }
+  bool isCancelled() const { return isAskedToStop; }
   /// Takes the line away, so that others can write.
   void clear();
 
@@ -38,6 +42,7 @@ private:
   void show();
 
   std::mutex mutex;
+  std::atomic<bool> isAskedToStop{false};
   bool isTerminal;
   /// Kernels done, of how many.
   struct Count {

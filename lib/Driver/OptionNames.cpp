@@ -1,0 +1,231 @@
+//===- OptionNames.cpp - Options by the names users give them -------------===//
+//
+// Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
+// SPDX-License-Identifier: Apache-2.0 WITH LLVM-exception
+//
+//===----------------------------------------------------------------------===//
+
+#include "kvq/Driver/OptionNames.h"
+#include "kvq/Driver/OptionText.h"
+#include "llvm/ADT/STLExtras.h"
+#include <limits>
+
+using namespace kvq;
+using llvm::StringRef;
+using llvm::Twine;
+
+namespace {
+
+/// One option on its way into its place.
+class Reader {
+public:
+  explicit Reader(const NamedOption &option) : option(option) {}
+
+  StringRef name() const { return option.name; }
+
+  llvm::Error read(std::string &value) const {
+    if (llvm::Error error = requireOne())
+      return error;
+    value = option.words.front();
+    return llvm::Error::success();
+  }
+
+  llvm::Error read(bool &value) const {
+    if (llvm::Error error = requireOne())
+      return error;
+    value = option.words.front() == "true";
+    if (value || option.words.front() == "false")
+      return llvm::Error::success();
+    return llvm::createStringError("expected '--" + option.name +
+                                   "' to be 'true' or 'false', but got " +
+                                   quoteName(option.words.front()));
+  }
+
+  template <typename Enum> llvm::Error read(Enum &value) const {
+    return parse(value, parseWord<Enum>);
+  }
+
+  template <typename Enum> llvm::Error read(std::optional<Enum> &value) const {
+    return read(value.emplace());
+  }
+
+  llvm::Error read(std::vector<std::string> &values) const {
+    values = option.words;
+    return llvm::Error::success();
+  }
+
+  /// Words of Names.def, each once.
+  template <typename Enum> llvm::Error readWords(llvm::SmallVectorImpl<std::string> &words) const {
+    words.clear();
+    for (const std::string &word : option.words) {
+      if (llvm::Error error = parseWord<Enum>(option.name, word).takeError())
+        return error;
+      if (!llvm::is_contained(words, word))
+        words.push_back(word);
+    }
+    if (words.empty())
+      return llvm::createStringError("expected '--" + option.name + "' to be at least one of " +
+                                     listNames<Enum>());
+    return llvm::Error::success();
+  }
+
+  template <typename Value>
+  llvm::Error parse(Value &value, llvm::Expected<Value> (*function)(StringRef, StringRef)) const {
+    if (llvm::Error error = requireOne())
+      return error;
+    return function(option.name, option.words.front()).moveInto(value);
+  }
+
+  llvm::Error readNumber(int64_t &value, int64_t least, int64_t most) const {
+    if (llvm::Error error = requireOne())
+      return error;
+    std::string name = (option.name.size() == 1 ? "-" : "--") + option.name;
+    return parseNumber(name, option.words.front(), least, most).moveInto(value);
+  }
+
+private:
+  llvm::Error requireOne() const {
+    if (option.words.size() == 1)
+      return llvm::Error::success();
+    return llvm::createStringError("expected one '--" + option.name + "', but got " +
+                                   Twine(option.words.size()));
+  }
+
+  const NamedOption &option;
+};
+
+} // namespace
+
+/// Sets an option of the input, or says that it is none of them.
+static std::optional<llvm::Error> setInput(InputOptions &options, const Reader &reader) {
+  StringRef name = reader.name();
+  if (name == "config")
+    return reader.read(options.configFile);
+  if (name == "kv-cache-dtype")
+    return reader.read(options.dtype);
+  if (name == "source-type")
+    return reader.read(options.sourceType);
+  if (name == "calculate-kv-scales")
+    return reader.read(options.calculateKVScales);
+  return std::nullopt;
+}
+
+static std::optional<llvm::Error> setCompile(CompileOptions &options, const Reader &reader) {
+  KernelOptions &kernels = options.kernels;
+  StringRef name = reader.name();
+  if (name == "target")
+    return reader.read(options.targets);
+  if (name == "fnuz")
+    return reader.read(kernels.fnuz);
+  if (name == "ops")
+    return reader.readWords<CacheOpKind>(kernels.ops);
+  if (name == "layout") {
+    llvm::Error error = reader.read(kernels.layout);
+    options.input.layout = kernels.layout;
+    return error;
+  }
+  if (name == "bounds")
+    return reader.read(kernels.bounds);
+  if (name == "scales")
+    return reader.read(kernels.scales);
+  if (name == "slot-type")
+    return reader.read(kernels.slotType);
+  if (name == "block-size")
+    return reader.readNumber(kernels.blockSize, 1, kLargestSize);
+  if (name == "padding-slot")
+    return reader.readNumber(kernels.paddingSlot, 0, std::numeric_limits<int64_t>::max());
+  if (name == "q-scale-constant")
+    return reader.parse(kernels.qScaleConstant, parseConstant);
+  if (name == "k-scale-constant")
+    return reader.parse(kernels.kScaleConstant, parseConstant);
+  if (name == "v-scale-constant")
+    return reader.parse(kernels.vScaleConstant, parseConstant);
+  if (name == "align")
+    return reader.parse(kernels.align, parseAlign);
+  if (name == "tensor-parallel-size") {
+    llvm::Error error = reader.readNumber(kernels.tensorParallelSize, 1, kLargestSize);
+    options.input.tensorParallelSize = kernels.tensorParallelSize;
+    return error;
+  }
+  if (name == "save-temps")
+    return reader.read(options.saveTemps);
+  if (name == "cache-dir")
+    return reader.read(options.cache.folder);
+  if (name == "cache-size-limit") {
+    constexpr int64_t megabyte = 1 << 20;
+    int64_t limit = 0;
+    llvm::Error error = reader.readNumber(limit, 0, kLargestSize);
+    options.cache.sizeLimit = uint64_t(limit * megabyte);
+    return error;
+  }
+  if (name == "no-cache") {
+    // What it means is settled once all options are known.
+    bool isOff;
+    return reader.read(isOff);
+  }
+  if (name == "j") {
+    int64_t jobs = 0;
+    llvm::Error error = reader.readNumber(jobs, 1, 1024);
+    options.jobs = unsigned(jobs);
+    return error;
+  }
+  return setInput(options.input, reader);
+}
+
+static std::optional<llvm::Error> setInspect(InspectOptions &options, const Reader &reader) {
+  if (reader.name() == "target")
+    return reader.read(options.target);
+  if (reader.name() == "fnuz")
+    return reader.read(options.fnuz);
+  return setInput(options.input, reader);
+}
+
+static InputOptions &inputOf(CompileOptions &options) { return options.input; }
+static InputOptions &inputOf(InspectOptions &options) { return options.input; }
+static InputOptions &inputOf(InputOptions &options) { return options; }
+
+template <typename Options>
+static llvm::Expected<Options> readAll(StringRef checkpoint, llvm::ArrayRef<NamedOption> named,
+                                       std::optional<llvm::Error> (*set)(Options &,
+                                                                         const Reader &)) {
+  Options options;
+  if (checkpoint.empty())
+    return llvm::createStringError("expected the name of a checkpoint, but got an empty one");
+  inputOf(options).path = checkpoint.str();
+  for (const NamedOption &option : named) {
+    std::optional<llvm::Error> error = set(options, Reader(option));
+    if (!error)
+      return llvm::createStringError("expected a known option, but got " +
+                                     quoteName("--" + option.name));
+    if (*error)
+      return std::move(*error);
+  }
+  return options;
+}
+
+llvm::Expected<CompileOptions> kvq::readCompileOptions(StringRef checkpoint,
+                                                       llvm::ArrayRef<NamedOption> options) {
+  llvm::Expected<CompileOptions> read = readAll<CompileOptions>(checkpoint, options, setCompile);
+  if (!read)
+    return read;
+  bool isOff = llvm::any_of(options, [](const NamedOption &option) {
+    return option.name == "no-cache" && option.words.front() == "true";
+  });
+  bool isNamed =
+      llvm::any_of(options, [](const NamedOption &option) { return option.name == "cache-dir"; });
+  if (isOff && isNamed)
+    return llvm::createStringError("expected one of '--no-cache' and '--cache-dir', but got both");
+  if (!isOff && !isNamed)
+    read->cache.folder = getDefaultCacheFolder();
+  return read;
+}
+
+llvm::Expected<InspectOptions> kvq::readInspectOptions(StringRef checkpoint,
+                                                       llvm::ArrayRef<NamedOption> options) {
+  return readAll<InspectOptions>(checkpoint, options, setInspect);
+}
+
+llvm::Expected<InputOptions> kvq::readInputOptions(StringRef checkpoint,
+                                                   llvm::ArrayRef<NamedOption> options) {
+  return readAll<InputOptions>(checkpoint, options, setInput);
+}
