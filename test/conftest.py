@@ -1,7 +1,9 @@
 """Fixtures of every pytest file. Paths come from CTest by the environment, or are the release build's where pytest runs by itself."""
 
+import importlib
 import os
 import pathlib
+import sys
 
 import pytest
 
@@ -44,6 +46,22 @@ def kvqc(bin_dir):
 def kvq_opt(bin_dir):
     """The optimiser under test; skips where it is not built."""
     return _program(bin_dir / "kvq-opt")
+
+
+@pytest.fixture(scope="session")
+def package_dir(build_dir):
+    """The folder to import the Python package from; skips where it is not built."""
+    folder = build_dir / "python"
+    if not list(folder.glob("kvq/_compiler*.so")):
+        pytest.skip("the Python package is not built")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def kvq(package_dir):
+    """The Python package under test."""
+    sys.path.insert(0, str(package_dir))
+    return importlib.import_module("kvq")
 
 
 @pytest.fixture(scope="session")

@@ -120,4 +120,24 @@ void kvq_stand_in_reset(const StandInDevice *devices, size_t count) {
 }
 
 void kvq_stand_in_set_quiet(int quiet) { instances().back()->quiet = quiet != 0; }
+
+void kvq_stand_in_set_num_arguments(const char *symbol, size_t count) {
+  kvq_stand_in()->numArguments[symbol] = count;
+}
+
+size_t kvq_stand_in_num_launches() { return kvq_stand_in()->launches.size(); }
+
+const char *kvq_stand_in_launch(size_t index) {
+  static std::string text;
+  const StandInLaunch &launch = kvq_stand_in()->launches.at(index);
+  text = launch.image + "\n" + launch.symbol;
+  for (const auto &sizes : {launch.grid, launch.block})
+    for (unsigned size : sizes)
+      text += "\n" + std::to_string(size);
+  text += "\n" + std::to_string(launch.sharedBytes);
+  text += "\n" + std::to_string(reinterpret_cast<uintptr_t>(launch.stream));
+  for (uint64_t argument : launch.arguments)
+    text += "\n" + std::to_string(argument);
+  return text.c_str();
+}
 }

@@ -112,8 +112,17 @@ extern "C" {
 kvq::test::StandIn *kvq_stand_in();
 /// Forgets what it was told and saw, and has those devices; for a test's start.
 void kvq_stand_in_reset(const kvq::test::StandInDevice *devices, size_t count);
-/// Turns recording off or on, for programs in other languages.
+
+// For programs in other languages.
+
+/// Turns recording off or on.
 void kvq_stand_in_set_quiet(int quiet);
+/// How many arguments kernels of that name have, before their code is loaded.
+void kvq_stand_in_set_num_arguments(const char *symbol, size_t count);
+/// How many launches were recorded, and one of them: image, symbol, three sizes of
+/// the grid and of the block, shared bytes, stream and arguments, each on a line.
+size_t kvq_stand_in_num_launches();
+const char *kvq_stand_in_launch(size_t index);
 }
 
 #endif // KVQ_TEST_STANDIN_STANDIN_H
