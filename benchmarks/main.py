@@ -13,11 +13,20 @@ import compile_time
 import host_kernels
 import import_time
 import launches
+import python_launches
 import rebuild_time
 import start_time
 from settings import ROOT, Settings
 
-PARTS = {"compile": compile_time, "rebuild": rebuild_time, "start": start_time, "import": import_time, "host": host_kernels, "launch": launches}
+PARTS = {
+    "compile": compile_time,
+    "rebuild": rebuild_time,
+    "start": start_time,
+    "import": import_time,
+    "host": host_kernels,
+    "launch": launches,
+    "python": python_launches,
+}
 
 
 def describe_machine():

@@ -117,6 +117,8 @@ static std::optional<llvm::Error> setCompile(CompileOptions &options, const Read
     return reader.read(options.targets);
   if (name == "fnuz")
     return reader.read(kernels.fnuz);
+  if (name == "per-head-scales")
+    return reader.read(kernels.perHeadScales);
   if (name == "ops")
     return reader.readWords<CacheOpKind>(kernels.ops);
   if (name == "layout") {
@@ -176,7 +178,9 @@ static std::optional<llvm::Error> setInspect(InspectOptions &options, const Read
   if (reader.name() == "target")
     return reader.read(options.target);
   if (reader.name() == "fnuz")
-    return reader.read(options.fnuz);
+    return reader.read(options.resolve.fnuz);
+  if (reader.name() == "per-head-scales")
+    return reader.read(options.resolve.perHeadScales);
   return setInput(options.input, reader);
 }
 

@@ -44,6 +44,7 @@ def compile(
     calculate_kv_scales: bool | None = None,
     fnuz: bool | None = None,
     scales: str | None = None,
+    per_head_scales: bool | None = None,
     tensor_parallel_size: int | None = None,
     bounds: str | None = None,
     align: int | None = None,
@@ -79,6 +80,7 @@ def compile(
         "calculate_kv_scales": calculate_kv_scales,
         "fnuz": fnuz,
         "scales": scales,
+        "per_head_scales": per_head_scales,
         "tensor_parallel_size": tensor_parallel_size,
         "bounds": bounds,
         "align": align,
@@ -107,6 +109,7 @@ def inspect(
     fnuz: bool | None = None,
     kv_cache_dtype: str | None = None,
     calculate_kv_scales: bool | None = None,
+    per_head_scales: bool | None = None,
     source_type: str | None = None,
     config: StrPath | None = None,
 ) -> dict[str, Any]:
@@ -122,6 +125,7 @@ def inspect(
         "fnuz": fnuz,
         "kv_cache_dtype": kv_cache_dtype,
         "calculate_kv_scales": calculate_kv_scales,
+        "per_head_scales": per_head_scales,
         "source_type": source_type,
         "config": config,
     }
