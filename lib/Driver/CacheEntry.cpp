@@ -137,8 +137,8 @@ void visit(Archive &archive, T &entry) {
 
 template <typename Archive, typename T, IfIs<T, ManifestScale> = 0>
 void visit(Archive &archive, T &scale) {
-  auto &[value, method, tried] = scale;
-  archive(value, method, tried);
+  auto &[value, method, tried, headValues] = scale;
+  archive(value, method, tried, headValues);
 }
 
 template <typename Archive, typename T, IfIs<T, ManifestKernel> = 0>
@@ -157,8 +157,8 @@ void visit(Archive &archive, T &entry) {
 
 template <typename Archive, typename T, IfIs<T, ManifestLayerTarget> = 0>
 void visit(Archive &archive, T &layer) {
-  auto &[target, scales, calculateKVScales, kernels, warnings, notes] = layer;
-  archive(target, scales, calculateKVScales, kernels, warnings, notes);
+  auto &[target, scales, headScales, calculateKVScales, kernels, warnings, notes] = layer;
+  archive(target, scales, headScales, calculateKVScales, kernels, warnings, notes);
 }
 
 template <typename Archive, typename T, IfIs<T, OutputFile> = 0>
@@ -202,12 +202,12 @@ bool kvq::decode(llvm::StringRef bytes, CompiledTarget &target) { return decodeA
 std::string kvq::encodeForKey(const KernelOptions &options) {
   const ResolveScalesPassOptions &resolve = options;
   const GenerateKernelsPassOptions &generate = options;
-  const auto &[chip, fnuz] = resolve;
+  const auto &[chip, fnuz, perHeadScales] = resolve;
   const auto &[ops, layout, blockSize, align, tensorParallelSize, bounds, slotType, paddingSlot,
                qScaleConstant, kScaleConstant, vScaleConstant, scales] = generate;
   Writer writer;
-  writer(chip, fnuz, std::vector<std::string>(ops.begin(), ops.end()), layout, blockSize, align,
-         tensorParallelSize, bounds, slotType, paddingSlot, qScaleConstant, kScaleConstant,
-         vScaleConstant, scales);
+  writer(chip, fnuz, perHeadScales, std::vector<std::string>(ops.begin(), ops.end()), layout,
+         blockSize, align, tensorParallelSize, bounds, slotType, paddingSlot, qScaleConstant,
+         kScaleConstant, vScaleConstant, scales);
   return std::move(writer.bytes);
 }
