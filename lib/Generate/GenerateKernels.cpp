@@ -152,7 +152,7 @@ LogicalResult GenerateKernels::collectScales(AttentionOp layer, CacheKernelSpec 
     if (isPerHead && tensorParallelSize != 1)
       return layer.emitError("expected a tensor-parallel size of 1 with a ")
              << stringify(kind) << "_scale for each KV head, which differ from rank to rank, "
-             << "but got " << tensorParallelSize;
+             << "but got " << tensorParallelSize.getValue();
     if (spec.scales == ScalesMode::Argument)
       continue;
     for (float number : getScaleNumbers(scale))

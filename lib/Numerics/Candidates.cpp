@@ -207,9 +207,13 @@ llvm::SmallVector<Candidate, 8> getCandidates(const ScaleProblem &problem) {
     if (Constants arithmetic = instantiate(row, problem)) {
       Candidate candidate{*arithmetic, countInstructions(problem, *arithmetic)};
       bool isReference = row.isReference;
-      // The reference is the last of its rows: what costs as much has nothing to give.
+      // The reference is the last of its rows: what costs as much has nothing to give,
+      // but for no arithmetic, which is easier to read.
       if (isReference)
-        llvm::erase_if(candidates, [&](const Candidate &c) { return c.cost >= candidate.cost; });
+        llvm::erase_if(candidates, [&](const Candidate &c) {
+          return c.cost > candidate.cost ||
+                 (c.cost == candidate.cost && c.arithmetic.method != Method::None);
+        });
       candidates.insert(isReference ? candidates.end()
                                     : llvm::upper_bound(candidates, candidate, isCheaper),
                         candidate);

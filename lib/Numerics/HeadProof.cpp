@@ -52,14 +52,15 @@ std::vector<Proof> proveStores(SourceType source, Fp8Format format, llvm::ArrayR
   };
   auto proveAll = [&]() -> std::optional<std::vector<Proof>> {
     std::vector<Proof> proofs = cheapest;
-    for (auto [scale, proof] : llvm::zip_equal(scales, proofs)) {
-      if (proof.arithmetic.method == *method)
+    for (size_t head = 0; head < proofs.size(); ++head) {
+      if (proofs[head].arithmetic.method == *method)
         continue;
-      std::optional<Proof> dearer = proveDearer(
-          proof, *method, [&](const Arithmetic &tried) { return attempt(scale, tried); });
+      std::optional<Proof> dearer =
+          proveDearer(proofs[head], *method,
+                      [&](const Arithmetic &tried) { return attempt(scales[head], tried); });
       if (!dearer)
         return std::nullopt;
-      proof = *dearer;
+      proofs[head] = *dearer;
     }
     return proofs;
   };
