@@ -71,7 +71,11 @@ DIVISION = {"NVVM": r"MUFU\.RCP", "ROCDL": r"v_(?:div_|rcp_)"}
 CALL = {"NVVM": r"CALL", "ROCDL": r"s_(?:swappc|call)"}
 LOCAL = {"NVVM": r"(?:LDL|STL)\b", "ROCDL": r"scratch_"}
 ENCODE = {"NVVM": r"F2FP\.SATFINITE\.E[45]M[23]\.F32", "ROCDL": r"v_cvt_pk_(?:fp8|bf8)_f32"}
-DECODE = {"NVVM": r"F2FP\.F16\.E[45]M[23]", "ROCDL": r"v_cvt_pk_f32_(?:fp8|bf8)"}
+# With the pairs that an instruction decodes.
+DECODE = {
+    "NVVM": {r"F2FP\.F16\.E[45]M[23]": 1},
+    "ROCDL": {r"v_cvt_pk_f32_(?:fp8|bf8)": 1, r"v_cvt_scalef32_pk_b?f16_(?:fp8|bf8)": 1, r"v_cvt_scale_pk8_b?f16_(?:fp8|bf8)": 4},
+}
 
 # Half of an NVIDIA chip's threads, and five waves of a SIMD of an AMD chip, have their registers at this many.
 MAX_REGISTERS = {"NVVM": 64, "ROCDL": 96}
@@ -101,9 +105,11 @@ def test_code(request, artefact, chip):
         assert kernel.local_bytes == 0
         assert kernel.registers <= MAX_REGISTERS[backend]
 
-    # Two elements an instruction where the chip converts, none where integer code does.
+    # Two elements an instruction, or eight, where the chip converts, none where integer code does.
     assert store.count(ENCODE[backend]) == (elements if is_native(chip, "NativeStore", element) else 0)
-    assert load.count(DECODE[backend]) == (elements if is_native(chip, "NativeLoad", element) else 0)
+    assert sum(pairs * load.count(pattern) for pattern, pairs in DECODE[backend].items()) == (
+        elements if is_native(chip, "NativeLoad", element) else 0
+    )
 
 
 @pytest.mark.parametrize("chip", [name for name, row in GPUS.items() if row["Backend"] == "NVVM"])
