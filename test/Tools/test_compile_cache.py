@@ -127,7 +127,6 @@ def test_layers_that_share_kernels(compiler, source):
     ],
 )
 def test_every_option_counts(compiler, source, option):
-    option = f"--{option}"
     plain = compiler(source)[2]
     fresh = compiler(source, option, cache=False)[2]
     assert fresh != plain
