@@ -1,13 +1,13 @@
 """Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them."""
 
 import ctypes
-import json
 import os
 import subprocess
 
 import numpy as np
 from chips import BACKENDS, is_fnuz
 from formulas import FORMATS, SOURCES
+from manifests import manifest_of, size_of
 
 
 def sample(values, step):
@@ -69,18 +69,7 @@ def build_described(build_dir, kvqc, folder, text, chip, options, fnuz=False):
     command = [kvqc, "compile", folder / "kernels.mlir", "-o", folder / "out", "--target", chip, *(f"--{option}" for option in options)]
     done = subprocess.run(command + (["--fnuz"] if stands_in else []), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    return library, json.loads((folder / "out" / "manifest.json").read_text())
-
-
-def size_of(expression, values):
-    """A grid's entry of a manifest for values of arguments."""
-    if isinstance(expression, int):
-        return expression
-    if isinstance(expression, str):
-        return values[expression]
-    [(kind, operands)] = expression.items()
-    a, b = (size_of(operand, values) for operand in operands)
-    return -(-a // b) if kind == "ceil_div" else {"mul": a * b, "min": min(a, b), "max": max(a, b)}[kind]
+    return library, manifest_of(folder / "out")
 
 
 def run_described(library, kernel, emulated, values, extra_blocks=0):

@@ -1,12 +1,12 @@
 """Where kernels read and write: geometries, strides, slots and bounds, with watched memory around all of it."""
 
-import json
 import subprocess
 
 import numpy as np
 import pytest
 from chips import EMULATED, representatives
 from kernels import Kernels, sample
+from manifests import manifest_of
 from memory import CACHES, ROWS, Memory, expect, fenced
 
 CHIPS = sample(representatives(), 4)
@@ -145,7 +145,7 @@ def test_the_manifests_grid(build_dir, tmp_path, kvqc, chip, geometry):
     kernels = Kernels(build_dir, tmp_path, chip, source, "fp8", [PAIR], heads=heads, head_size=size, block_size=rows)
     command = [kvqc, "compile", tmp_path / "kernels.mlir", "-o", tmp_path / "out", "--target", chip, "--block-size", str(rows)]
     subprocess.run(command, check=True, capture_output=True)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "out")
     described = {kernel["op"]: kernel for kernel in manifest["kernels"]}
     for op in ("store", "load"):
         assert described[op]["symbol"] == kernels.symbol(op, PAIR)

@@ -9,6 +9,7 @@ import pytest
 from chips import BACKENDS, is_fnuz
 from formulas import FORMATS, SOURCES, differences, load, store
 from kernels import build_described, run_described, sample
+from manifests import manifest_of
 
 CHIPS = sample(["host", "sm_80", "sm_90", "gfx942", "gfx950"], 2)
 K_SCALE, V_SCALE = np.float32(0.0230712890625), np.float32(1.5)
@@ -359,7 +360,7 @@ def test_doubling_has_one_place(kvqc, tmp_path):
     [layer] = json.loads(done.stdout)["layers"]
     assert (layer["checkpoint"]["k"], layer["resolved"]["k"]) == (0.375, 0.75)
     subprocess.run([kvqc, "compile", module, "-o", tmp_path / "out", "--target", "gfx942"], check=True, capture_output=True)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "out")
     assert {kernel["scales"]["k"]["value"] for kernel in manifest["kernels"]} == {0.75}
     assert manifest["layers"][0]["scales"]["gfx942"]["k"] == 0.75
 
@@ -370,7 +371,7 @@ def test_lmcache_2494_the_layout_is_told(kvqc, tmp_path):
     layouts = ["nhd", "hnd", "affine_map<(n, h, d) -> (d, h, n)>"]
     module.write_text("".join(attention(2, 32, 0.5, 0.5, layout=layout, index=index) for index, layout in enumerate(layouts)))
     subprocess.run([kvqc, "compile", module, "-o", tmp_path / "out", "--ops", "store"], check=True, capture_output=True)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "out")
     told = {kernel["symbol"]: kernel["layout"] for kernel in manifest["kernels"]}
     assert [told[layer["kernels"]["host"]["store"]] for layer in manifest["layers"]][:2] == ["nhd", "hnd"]
     spelled = told[manifest["layers"][2]["kernels"]["host"]["store"]]

@@ -1,12 +1,12 @@
 """Scales per head in machine code: each thread loads its head's constants beside the data, and nothing lies in local memory."""
 
-import json
 import subprocess
 from collections import Counter
 
 import pytest
 from chips import BACKENDS, representatives
 from machine_code import read_cubin, read_hsaco
+from manifests import manifest_of
 
 LAYER = (
     "kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> source bf16 cache fp8 layout <{layout}> "
@@ -23,7 +23,7 @@ def compiled(request, kvqc, folder, chip, layout, k, v):
     command = [kvqc, "compile", folder / "layer.mlir", "-o", folder / "out", "--per-head-scales", "--target", chip]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    manifest = manifest_of(folder / "out")
     files = manifest["targets"][0]["files"]
     if BACKENDS[chip] == "rocdl":
         code = read_hsaco(folder / "out" / files["hsaco"], chip, request.getfixturevalue("llvm_tools_dir"))

@@ -4,7 +4,6 @@ For each chip of the table, cache dtype and source type, the store and the load 
 instructions are held, not their order.
 """
 
-import json
 import re
 import subprocess
 from collections import Counter
@@ -12,6 +11,7 @@ from collections import Counter
 import pytest
 from chips import CHIPS, is_fnuz
 from machine_code import code_object_version, read_cubin, read_hsaco
+from manifests import manifest_of
 
 LAYER = (
     "kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> source {source} cache {dtype} "
@@ -44,7 +44,7 @@ def artefact(request, kvqc, tmp_path_factory):
     targets = [option for chip in GPUS for option in ("--target", chip)]
     result = subprocess.run([kvqc, "compile", folder / "layer.mlir", "-o", folder / "out", *targets], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    return folder / "out", json.loads((folder / "out" / "manifest.json").read_text()), dtype, source
+    return folder / "out", manifest_of(folder / "out"), dtype, source
 
 
 def kernels(manifest, chip):
@@ -143,7 +143,7 @@ def test_a_scale_that_is_an_argument_divides(request, kvqc, tmp_path):
     targets = [option for chip in chips for option in ("--target", chip)]
     command = [kvqc, "compile", tmp_path / "layer.mlir", "-o", tmp_path / "out", "--scales", "argument", *targets]
     subprocess.run(command, capture_output=True, text=True, check=True)
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "out")
     for chip in chips:
         code = read(request, tmp_path / "out", manifest, chip)
         assert code[kernels(manifest, chip)["store"]["symbol"]].count(DIVISION[CHIPS[chip]["Backend"]]) > 0

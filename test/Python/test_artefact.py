@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from manifests import manifest_of
 
 TARGETS = ["sm_90", "gfx942", "host"]
 
@@ -20,7 +21,7 @@ def run(kvqc, *arguments, **options):
 def compiled(kvqc, source, folder, *arguments):
     """The manifest of an artefact made from `source` in `folder`."""
     run(kvqc, "compile", source, "-o", folder, *arguments)
-    return json.loads((folder / "manifest.json").read_text())
+    return manifest_of(folder)
 
 
 def layer(index, heads, kv_heads, size, source="bf16", cache="fp8", k="0.023", v="0.031"):

@@ -9,6 +9,7 @@ import struct
 import subprocess
 
 import pytest
+from manifests import manifest_of
 
 LAYER = (
     "kvq.attention @model.layers.0.self_attn index 0 geometry <heads = 32, kv_heads = 8, head_size = 128> source bf16 cache fp8 "
@@ -250,7 +251,7 @@ def test_signals_leave_all_or_nothing(kvqc, layers, ending, delay):
     names = {path.name for path in layers.iterdir()}
     assert names in ({"model.mlir"}, {"model.mlir", "out"})
     if "out" in names:
-        manifest = json.loads((layers / "out" / "manifest.json").read_text())
+        manifest = manifest_of(layers / "out")
         assert [target["target"] for target in manifest["targets"]] == ["gfx942", "host"]
 
 
@@ -260,6 +261,6 @@ def test_missing_assembler_is_a_warning(kvqc, layers):
     assert result.returncode == 0
     assert len([line for line in result.stderr.splitlines() if line.startswith("warning: sm_90: no assembler for PTX")]) == 1
     assert "warning: sm_80" not in result.stderr
-    manifest = json.loads((layers / "out" / "manifest.json").read_text())
+    manifest = manifest_of(layers / "out")
     assert [target["files"] for target in manifest["targets"]] == [{"ptx": "sm_90.ptx"}, {"ptx": "sm_80.ptx"}]
     assert any("no assembler" in text for text in manifest["warnings"])

@@ -1,13 +1,13 @@
 """Capsules of every kind, and launches on a GPU that a stand-in for the driver pretends to have: each parameter is what the tensors say."""
 
 import ctypes
-import json
 
 import numpy as np
 import pytest
 from artefacts import FORMATS, NAME, SCALES, SOURCES, opened
 from capsules import CPU, CUDA, MANAGED, ROCM, Capsule
 from formulas import store
+from manifests import manifest_of
 
 HEADS, SIZE, ROWS, BLOCKS, TOKENS = 3, 32, 16, 5, 9
 ROW = HEADS * SIZE
@@ -38,7 +38,7 @@ def gpu_layer(kvq, driver, folder, **options):
     """A layer for the stand-in's sm_90; skips where nothing assembles PTX."""
     folder.mkdir()
     artefact = opened(kvq, folder, targets=["sm_90", "host"], **options)
-    manifest = json.loads((folder / "out" / "manifest.json").read_text())
+    manifest = manifest_of(folder / "out")
     if "cubin" not in manifest["targets"][0]["files"]:
         pytest.skip("nothing here assembles PTX")
     for kernel in manifest["kernels"]:

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import json
 import os
 from ctypes import byref, c_char, c_char_p, c_int32, c_int64, c_size_t, c_uint32, c_void_p
 
@@ -103,18 +102,3 @@ class Runtime:
 
     def launch(self, kernel, values, stream=None):
         self.call("kvq_kernel_launch", kernel, (c_int64 * len(values))(*values), c_size_t(len(values)), c_void_p(stream))
-
-
-def manifest_of(directory):
-    return json.loads((directory / "manifest.json").read_text())
-
-
-def evaluate(size, values):
-    """A size of the manifest's grid, by the contract's words."""
-    if isinstance(size, int):
-        return size
-    if isinstance(size, str):
-        return values[size]
-    ((name, operands),) = size.items()
-    a, b = (evaluate(operand, values) for operand in operands)
-    return {"ceil_div": -(-a // b), "mul": a * b, "min": min(a, b), "max": max(a, b)}[name]

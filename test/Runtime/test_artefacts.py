@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 import runtime
+from manifests import manifest_of, size_of
 from runtime import CUDA, HIP, HOST
 
 DEVICES = {"sm_90": CUDA, "gfx942": HIP, "host": HOST}
@@ -49,7 +50,7 @@ def sample(kernel, count):
 
 @pytest.mark.parametrize("target", list(DEVICES))
 def test_every_kernel_is_found_and_planned_as_the_manifest_has_it(target, artefact, library, build_dir):
-    manifest = runtime.manifest_of(artefact)
+    manifest = manifest_of(artefact)
     kernels = {kernel["symbol"]: kernel for kernel in manifest["kernels"] if kernel["target"] == target}
     planned = set()
     with (
@@ -70,8 +71,8 @@ def test_every_kernel_is_found_and_planned_as_the_manifest_has_it(target, artefa
                     plan = library.plan(handle, values)
                     named = dict(zip((argument["name"] for argument in kernel["args"]), values, strict=True))
                     assert plan.symbol.decode() == symbol
-                    assert list(plan.grid) == [runtime.evaluate(size, named) for size in kernel["grid"]]
-                    assert list(plan.block) == [runtime.evaluate(size, named) for size in kernel["block"]]
+                    assert list(plan.grid) == [size_of(size, named) for size in kernel["grid"]]
+                    assert list(plan.block) == [size_of(size, named) for size in kernel["block"]]
                     assert plan.shared_bytes == kernel["shared_bytes"]
                 assert library.plan(handle, sample(kernel, 0)).symbol is None
                 planned.add(symbol)
@@ -79,7 +80,7 @@ def test_every_kernel_is_found_and_planned_as_the_manifest_has_it(target, artefa
 
 
 def test_addresses_that_are_one_byte_off_are_refused(artefact, library, build_dir):
-    manifest = runtime.manifest_of(artefact)
+    manifest = manifest_of(artefact)
     layer = manifest["layers"][0]["name"]
     refused = 0
     with (

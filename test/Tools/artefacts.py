@@ -5,16 +5,13 @@ import json
 import shutil
 
 from driver import Run
+from manifests import manifest_of
 
 
 def compiled(kvqc, source, out, *arguments):
     """Compiles into `out`, which is returned."""
     Run(kvqc, "compile", source, "-o", out, *arguments).succeeds()
     return out
-
-
-def manifest_of(folder):
-    return json.loads((folder / "manifest.json").read_text())
 
 
 def rewrite(folder, change):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from conftest import SOURCE
 from driver import CHECKPOINTS, Run, checkpoint, everything_in, f32, layer, scales
+from manifests import manifest_of
 
 HEADS = ((8, 128), (13, 46), (4, 80), (1, 256), (3, 33))
 ALL = sorted(path.name for path in CHECKPOINTS.iterdir())
@@ -51,7 +52,7 @@ def compiled(kvqc, tmp_path):
     def run(*arguments):
         out = tmp_path / f"artefact{next(made)}"
         Run(kvqc, "compile", *arguments, "-o", out).succeeds()
-        return out, json.loads((out / "manifest.json").read_text())
+        return out, manifest_of(out)
 
     return run
 
@@ -336,7 +337,7 @@ def test_pipeline_of_every_target(kvqc, kvq_opt, tmp_path):
             assert "llvm.func" in text
             if target in ("host", "sm_90", "gfx942"):
                 Run(kvqc, "compile", checkpoint_path, *options, "-o", tmp_path / "out").succeeds()
-                symbols = [kernel["symbol"] for kernel in json.loads((tmp_path / "out" / "manifest.json").read_text())["kernels"]]
+                symbols = [kernel["symbol"] for kernel in manifest_of(tmp_path / "out")["kernels"]]
                 assert all(f"@{symbol}" in text for symbol in symbols)
 
 

@@ -5,8 +5,9 @@ import re
 import subprocess
 
 import pytest
-from artefacts import compiled, copy_of, manifest_of, replace, rewrite
+from artefacts import compiled, copy_of, replace, rewrite
 from driver import CHECKPOINTS, Run, checkpoint, f32, layer, scales
+from manifests import manifest_of, size_of
 
 TARGETS = ["host", "sm_90", "gfx942"]
 
@@ -398,17 +399,6 @@ def test_resolved_modules_are_kept_on_request(kvqc, kvq_opt, tmp_path):
     for path in plain.iterdir():
         if path.name != "manifest.json":
             assert path.read_bytes() == (out / path.name).read_bytes()
-
-
-def size_of(expression, values):
-    """A grid's entry for values of the arguments."""
-    if isinstance(expression, int):
-        return expression
-    if isinstance(expression, str):
-        return values[expression]
-    [(kind, operands)] = expression.items()
-    a, b = (size_of(operand, values) for operand in operands)
-    return -(-a // b) if kind == "ceil_div" else {"mul": a * b, "min": min(a, b), "max": max(a, b)}[kind]
 
 
 @pytest.mark.parametrize("compiler", [["gcc", "-std=c99"], ["g++", "-std=c++11", "-x", "c++"]])

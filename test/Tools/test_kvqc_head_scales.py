@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import SOURCE
 from driver import Run, checkpoint, f32, layer, scales
+from manifests import manifest_of
 
 REFUSAL = "Only support per-tensor scaling factor for fp8 KV cache"
 HINT = "the option 'per-head-scales' takes one number for each KV head"
@@ -113,7 +114,7 @@ def test_artefact(kvqc, tmp_path):
     targets = ["sm_90", "gfx942", "host"]
     options = ["--per-head-scales", *(f"--target={target}" for target in targets)]
     Run(kvqc, "compile", tmp_path / "model.mlir", "-o", tmp_path / "out", *options).succeeds()
-    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    manifest = manifest_of(tmp_path / "out")
     for target, factor in zip(targets, [1, 2, 1], strict=True):
         expected = {"shape": [2], "values": [0.5 * factor, 0.25 * factor]}
         layers = manifest["layers"]

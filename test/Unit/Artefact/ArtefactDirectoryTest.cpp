@@ -6,10 +6,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Artefact/ArtefactDirectory.h"
+#include "../TemporaryFolder.h"
 #include "Sample.h"
 #include "kvq/Artefact/Hash.h"
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -24,15 +23,11 @@ namespace {
 class ArtefactDirectoryTest : public testing::Test {
 protected:
   void SetUp() override {
-    std::string pattern = (fs::temp_directory_path() / "kvq-test-XXXXXX").string();
-    ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-    folder = pattern;
     write("sm_90.ptx", "code");
     Manifest manifest = sampleManifest();
     manifest.hashes[0].sha256 = *sha256Text("code");
     write("manifest.json", toJsonText(manifest));
   }
-  void TearDown() override { fs::remove_all(folder); }
 
   void write(const std::string &name, const std::string &text) {
     std::ofstream(folder / name, std::ios::binary) << text;
@@ -49,7 +44,8 @@ protected:
     return bytes ? "" : bytes.error();
   }
 
-  fs::path folder;
+  test::TemporaryFolder temporary;
+  const fs::path &folder = temporary.path();
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 #ifndef KVQ_TEST_UNIT_CHECKPOINT_FIXTURE_H
 #define KVQ_TEST_UNIT_CHECKPOINT_FIXTURE_H
 
+#include "../TemporaryFolder.h"
 #include "kvq/Checkpoint/Checkpoint.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -56,18 +57,15 @@ inline std::string safetensors(const std::vector<Tensor> &tensors) {
 /// A folder that lives as long as the test.
 class Folder {
 public:
-  Folder() { (void)llvm::sys::fs::createUniqueDirectory("kvq-checkpoint", path); }
-  ~Folder() { (void)llvm::sys::fs::remove_directories(path); }
-
-  std::string pathOf(const std::string &name) const { return (path + "/" + name).str(); }
+  std::string pathOf(const std::string &name) const { return (temporary.path() / name).string(); }
   Folder &write(const std::string &name, const std::string &bytes) {
     std::ofstream(pathOf(name), std::ios::binary) << bytes;
     return *this;
   }
-  llvm::StringRef str() const { return path; }
+  llvm::StringRef str() const { return temporary.path().native(); }
 
 private:
-  llvm::SmallString<128> path;
+  TemporaryFolder temporary;
 };
 
 inline std::string llamaConfig(int layers, const std::string &more = "") {

@@ -111,15 +111,10 @@ Sample::Sample(const std::vector<std::string> &targets) {
 }
 
 void RuntimeTest::SetUp() {
-  std::string pattern = (fs::temp_directory_path() / "kvq-test-XXXXXX").string();
-  ASSERT_NE(mkdtemp(pattern.data()), nullptr);
-  folder = pattern;
   // A machine may have a driver, which is none of these tests' business.
   setenv("KVQ_CUDA_LIBRARY", "/no-such-library", 1);
   setenv("KVQ_HIP_LIBRARY", "/no-such-library", 1);
 }
-
-void RuntimeTest::TearDown() { fs::remove_all(folder); }
 
 void *RuntimeTest::findSymbol(const char *library, const char *name) {
   void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);

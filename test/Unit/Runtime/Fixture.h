@@ -8,10 +8,10 @@
 #ifndef KVQ_TEST_UNIT_RUNTIME_FIXTURE_H
 #define KVQ_TEST_UNIT_RUNTIME_FIXTURE_H
 
+#include "../TemporaryFolder.h"
 #include "StandIn.h"
 #include "kvq/Artefact/Manifest.h"
 #include "kvq/Runtime/Runtime.h"
-#include <filesystem>
 #include <gtest/gtest.h>
 
 namespace kvq::test {
@@ -47,7 +47,6 @@ struct Sample {
 class RuntimeTest : public testing::Test {
 protected:
   void SetUp() override;
-  void TearDown() override;
 
   /// Has the runtime use a stand-in with these devices; without this there is no
   /// driver. Gives what it records.
@@ -66,7 +65,8 @@ protected:
   /// The error of opening it; fails the test where it opens.
   static Error openError(const std::string &directory, const runtime::OpenOptions &options = {});
 
-  std::filesystem::path folder;
+  TemporaryFolder temporary;
+  const std::filesystem::path &folder = temporary.path();
 
 private:
   StandIn &use(const char *variable, const char *library,

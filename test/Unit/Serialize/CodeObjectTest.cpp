@@ -9,11 +9,8 @@
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
-#include <dlfcn.h>
 #include <numeric>
 #include <thread>
 
@@ -172,15 +169,9 @@ TEST(SharedObject, LoadsAndRuns) {
   // On x86-64 there is the byte that chooses between the versions of a kernel.
   llvm::erase(exported, "kvq_wide_vectors");
   EXPECT_EQ(exported, std::vector<std::string>{"copy"});
-  llvm::SmallString<128> path;
-  int descriptor;
-  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kvq-test", "so", descriptor, path));
-  llvm::FileRemover remover(path);
-  llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true) << bytes(code);
-  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  ASSERT_NE(library, nullptr) << dlerror();
-  auto copy = reinterpret_cast<void (*)(const int *, int *)>(dlsym(library, "copy"));
-  ASSERT_NE(copy, nullptr) << dlerror();
+  Library library(code);
+  auto copy = reinterpret_cast<void (*)(const int *, int *)>(library.find("copy"));
+  ASSERT_NE(copy, nullptr);
   auto copies = [&] {
     std::vector<int> source(4096), target(4096);
     std::iota(source.begin(), source.end(), 7);
@@ -189,13 +180,12 @@ TEST(SharedObject, LoadsAndRuns) {
   };
   EXPECT_TRUE(copies());
 #ifdef __x86_64__
-  auto *wide = static_cast<char *>(dlsym(library, "kvq_wide_vectors"));
-  ASSERT_NE(wide, nullptr) << dlerror();
+  auto *wide = static_cast<char *>(library.find("kvq_wide_vectors"));
+  ASSERT_NE(wide, nullptr);
   EXPECT_EQ(*wide != 0, __builtin_cpu_supports("x86-64-v4") != 0);
   *wide = 0;
   EXPECT_TRUE(copies());
 #endif
-  dlclose(library);
 }
 
 // lld puts every llvm::cl option of the process back to its default unless it

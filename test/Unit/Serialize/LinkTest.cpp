@@ -10,11 +10,8 @@
 #include "llvm/BinaryFormat/MsgPackDocument.h"
 #include "llvm/Object/ELF.h"
 #include "llvm/Object/ELFObjectFile.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FileUtilities.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
-#include <dlfcn.h>
 #include <numeric>
 
 using namespace kvq;
@@ -128,16 +125,10 @@ TEST(LinkedSharedObject, HasTheKernelsOfAllObjects) {
   auto [first, second] = twoObjects(host());
   CodeObject code = take(linkSharedObject({bytes(first), bytes(second)}, host()));
   EXPECT_EQ(bytes(code), bytes(take(linkSharedObject({bytes(first), bytes(second)}, host()))));
-  llvm::SmallString<128> path;
-  int descriptor;
-  ASSERT_FALSE(llvm::sys::fs::createTemporaryFile("kvq-test", "so", descriptor, path));
-  llvm::FileRemover remover(path);
-  llvm::raw_fd_ostream(descriptor, /*shouldClose=*/true) << bytes(code);
-  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  ASSERT_NE(library, nullptr) << dlerror();
+  Library library(code);
   for (const char *name : {"first", "second"}) {
-    auto copy = reinterpret_cast<void (*)(const int *, int *)>(dlsym(library, name));
-    ASSERT_NE(copy, nullptr) << dlerror();
+    auto copy = reinterpret_cast<void (*)(const int *, int *)>(library.find(name));
+    ASSERT_NE(copy, nullptr);
     std::vector<int> source(4096), target(4096);
     std::iota(source.begin(), source.end(), 7);
     copy(source.data(), target.data());
@@ -145,11 +136,10 @@ TEST(LinkedSharedObject, HasTheKernelsOfAllObjects) {
   }
 #ifdef __x86_64__
   // Both read the one byte that the constructor writes.
-  auto *wide = static_cast<char *>(dlsym(library, "kvq_wide_vectors"));
-  ASSERT_NE(wide, nullptr) << dlerror();
+  auto *wide = static_cast<char *>(library.find("kvq_wide_vectors"));
+  ASSERT_NE(wide, nullptr);
   EXPECT_EQ(*wide != 0, __builtin_cpu_supports("x86-64-v4") != 0);
 #endif
-  dlclose(library);
 }
 
 TEST(LinkedSharedObject, RefusesOneKernelTwice) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Modules.h"
+#include "../TemporaryFolder.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -13,6 +14,8 @@
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <dlfcn.h>
+#include <fstream>
 
 using namespace kvq;
 using namespace kvq::test;
@@ -112,3 +115,19 @@ llvm::SmallVector<const ChipInfo *> kvq::test::chipsOf(Backend backend) {
 }
 
 const ChipInfo &kvq::test::host() { return *chipsOf(Backend::Host).front(); }
+
+Library::Library(const CodeObject &code) {
+  TemporaryFolder folder;
+  std::string file = (folder.path() / "code.so").string();
+  std::ofstream(file, std::ios::binary).write(code.data(), std::streamsize(code.size()));
+  handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (!handle)
+    ADD_FAILURE() << dlerror();
+}
+
+Library::~Library() {
+  if (handle)
+    dlclose(handle);
+}
+
+void *Library::find(const char *symbol) const { return handle ? dlsym(handle, symbol) : nullptr; }

@@ -40,6 +40,22 @@ llvm::SmallVector<const ChipInfo *> chipsOf(Backend backend);
 /// The only chip of the host.
 const ChipInfo &host();
 
+/// A shared object, loaded from a file as long as this lives; else a failure of
+/// the test.
+class Library {
+public:
+  explicit Library(const CodeObject &code);
+  ~Library();
+  Library(const Library &) = delete;
+  Library &operator=(const Library &) = delete;
+
+  /// The address of a symbol; null for none.
+  void *find(const char *symbol) const;
+
+private:
+  void *handle = nullptr;
+};
+
 /// The value, or a failure of the test that prints the error.
 template <typename T> T take(llvm::Expected<T> value) {
   if (value)
