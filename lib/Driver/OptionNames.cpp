@@ -6,13 +6,66 @@
 //===----------------------------------------------------------------------===//
 
 #include "kvq/Driver/OptionNames.h"
-#include "kvq/Driver/OptionText.h"
+#include "kvq/Support/Quote.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/MathExtras.h"
+#include <cmath>
 #include <limits>
 
 using namespace kvq;
 using llvm::StringRef;
 using llvm::Twine;
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+/// The largest number that makes sense for a size that is not otherwise bounded.
+static constexpr int64_t largestSize = 1 << 20;
+
+/// The value of an option whose values are the words of Names.def; `option` is its
+/// name without dashes.
+template <typename Enum> static llvm::Expected<Enum> parseWord(StringRef option, StringRef word) {
+  if (std::optional<Enum> value = symbolize<Enum>(word))
+    return *value;
+  return llvm::createStringError("expected '--" + option + "' to be one of " + listNames<Enum>() +
+                                 ", but got " + quoteName(word));
+}
+
+/// A number from `least` to `most`; `option` is the name with the dashes.
+static llvm::Expected<int64_t> parseNumber(StringRef option, StringRef text, int64_t least,
+                                           int64_t most) {
+  int64_t value;
+  if (!text.getAsInteger(10, value) && value >= least && value <= most)
+    return value;
+  return llvm::createStringError("expected '" + option + "' to be a number from " + Twine(least) +
+                                 " to " + Twine(most) + ", but got " + quoteName(text));
+}
+
+/// A divisor as a float32 holds it.
+static llvm::Expected<double> parseConstant(StringRef option, StringRef text) {
+  double value = 0;
+  bool isNumber = llvm::to_float(text, value);
+  float narrow = isNumber ? float(value) : 0.0f;
+  if (narrow > 0 && std::isfinite(narrow))
+    return value;
+  return llvm::createStringError("expected '--" + option +
+                                 "' to be a positive float32 number, but got " + quoteName(text));
+}
+
+/// A number of bytes that addresses can be multiples of.
+static llvm::Expected<int64_t> parseAlign(StringRef option, StringRef text) {
+  llvm::Expected<int64_t> align = parseNumber(("--" + option).str(), text, 1, 32);
+  if (align && !llvm::isPowerOf2_64(*align))
+    return llvm::createStringError("expected '--" + option +
+                                   "' to be 1, 2, 4, 8, 16 or 32, but got " + quoteName(text));
+  return align;
+}
+
+//===----------------------------------------------------------------------===//
+// Options
+//===----------------------------------------------------------------------===//
 
 namespace {
 
@@ -133,7 +186,7 @@ static std::optional<llvm::Error> setCompile(CompileOptions &options, const Read
   if (name == "slot-type")
     return reader.read(kernels.slotType);
   if (name == "block-size")
-    return reader.readNumber(kernels.blockSize, 1, kLargestSize);
+    return reader.readNumber(kernels.blockSize, 1, largestSize);
   if (name == "padding-slot")
     return reader.readNumber(kernels.paddingSlot, 0, std::numeric_limits<int64_t>::max());
   if (name == "q-scale-constant")
@@ -145,7 +198,7 @@ static std::optional<llvm::Error> setCompile(CompileOptions &options, const Read
   if (name == "align")
     return reader.parse(kernels.align, parseAlign);
   if (name == "tensor-parallel-size") {
-    llvm::Error error = reader.readNumber(kernels.tensorParallelSize, 1, kLargestSize);
+    llvm::Error error = reader.readNumber(kernels.tensorParallelSize, 1, largestSize);
     options.input.tensorParallelSize = kernels.tensorParallelSize;
     return error;
   }
@@ -156,7 +209,7 @@ static std::optional<llvm::Error> setCompile(CompileOptions &options, const Read
   if (name == "cache-size-limit") {
     constexpr int64_t megabyte = 1 << 20;
     int64_t limit = 0;
-    llvm::Error error = reader.readNumber(limit, 0, kLargestSize);
+    llvm::Error error = reader.readNumber(limit, 0, largestSize);
     options.cache.sizeLimit = uint64_t(limit * megabyte);
     return error;
   }

@@ -23,12 +23,12 @@ The module has a kvq.attention for each layer that owns a cache, with the scales
   kvqc import Llama-3.1-8B-FP8-KV -o model.mlir       writes it, to edit and compile
   kvq-opt model.mlir --kvq-resolve-scales=chip=sm_90  what an engine makes of the scales)");
 static cl::OptionCategory category("Options of import");
-static InputArguments input(command, category);
+static Arguments arguments(command, category);
 static cl::opt<std::string> output("o", cl::desc("The file to write (default: -, standard output)"),
                                    cl::value_desc("file"), cl::sub(command), cl::cat(category));
 
 static llvm::Error run() {
-  llvm::Expected<InputOptions> options = input.get();
+  llvm::Expected<InputOptions> options = arguments.read(readInputOptions);
   if (!options)
     return options.takeError();
   llvm::Expected<std::string> text = importToText(*options);

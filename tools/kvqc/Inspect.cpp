@@ -7,8 +7,9 @@
 
 #include "kvq/Driver/Inspect.h"
 #include "Commands.h"
-#include "PassArguments.h"
+#include "Options.h"
 #include "kvq/Support/OutputDirectory.h"
+#include "kvq/Support/Quote.h"
 
 using namespace kvq;
 namespace cl = llvm::cl;
@@ -25,36 +26,33 @@ engine's warnings and kvq's own notes. A layer whose scales an engine would refu
   kvqc inspect Llama-3.1-8B-FP8-KV --target gfx942    as on an MI300
   kvqc inspect Llama-3.1-8B-FP8-KV --format json      for a script)");
 static cl::OptionCategory category("Options of inspect");
-static InputArguments input(command, category);
-static cl::list<std::string> target("target", cl::desc("A chip's name (default: host)"),
-                                    cl::value_desc("chip"), cl::sub(command), cl::cat(category));
-static PassArguments resolve(command, category);
-static PassFlag fnuz(resolve, "fnuz", &KernelOptions::fnuz, "Use the fnuz formats on the host");
-static PassFlag perHeadScales(resolve, "per-head-scales", &KernelOptions::perHeadScales,
-                              "Take k and v scales of one number a KV head");
+
+namespace {
+
+/// What is inspected, and for which target.
+struct InspectArguments : Arguments {
+  InspectArguments() : Arguments(command, category) {
+    addList("target", "chip", "A chip's name (default: host)");
+    addFlag("fnuz", "Use the fnuz formats on the host");
+    addFlag("per-head-scales", "Take k and v scales of one number a KV head");
+  }
+};
+
+} // namespace
+
+static InspectArguments arguments;
 static cl::opt<std::string> format("format", cl::desc("table or json (default: table)"),
                                    cl::value_desc("format"), cl::init("table"), cl::sub(command),
                                    cl::cat(category));
 
 static llvm::Error run() {
-  llvm::Expected<InputOptions> inputOptions = input.get();
-  if (!inputOptions)
-    return inputOptions.takeError();
-  if (target.size() > 1)
-    return llvm::createStringError("expected one '--target', but got " +
-                                   llvm::Twine(target.size()));
+  llvm::Expected<InspectOptions> options = arguments.read(readInspectOptions);
+  if (!options)
+    return options.takeError();
   if (format != "table" && format != "json")
     return llvm::createStringError("expected '--format' to be one of 'table', 'json', but got " +
                                    quoteName(format));
-  InspectOptions options;
-  options.input = *inputOptions;
-  if (!target.empty())
-    options.target = target.front();
-  KernelOptions kernels;
-  if (llvm::Error error = resolve.read(kernels))
-    return error;
-  options.resolve = kernels;
-  llvm::Expected<Inspection> inspection = inspect(options);
+  llvm::Expected<Inspection> inspection = inspect(*options);
   if (!inspection)
     return inspection.takeError();
   if (llvm::Error error = writeStandardOutput(format == "json" ? toJsonText(*inspection)

@@ -6,48 +6,61 @@
 //===----------------------------------------------------------------------===//
 
 #include "Options.h"
-#include "llvm/ADT/StringExtras.h"
 
 using namespace kvq;
 namespace cl = llvm::cl;
 
-InputArguments::InputArguments(cl::SubCommand &command, cl::OptionCategory &category)
-    : checkpoint(cl::Positional, cl::desc("CHECKPOINT"), cl::sub(command), cl::cat(category)),
-      config("config", cl::desc("A config.json with the geometry of a legacy JSON file"),
-             cl::value_desc("file"), cl::sub(command), cl::cat(category)),
-      dtype("kv-cache-dtype", cl::value_desc("dtype"), cl::sub(command), cl::cat(category)),
-      sourceType("source-type", cl::value_desc("type"), cl::sub(command), cl::cat(category)),
-      calculateKVScales("calculate-kv-scales",
-                        cl::desc("As an engine that measures k and v scales at run time"),
-                        cl::sub(command), cl::cat(category)) {
-  dtypeHelp = "What an engine keeps in its cache: " + helpWords<KVCacheDtype>() + " (default: fp8)";
-  sourceTypeHelp = "The type of keys and values outside the cache: " + helpWords<SourceType>() +
-                   " (default: the checkpoint's)";
-  dtype.setDescription(dtypeHelp);
-  sourceType.setDescription(sourceTypeHelp);
+/// The words of an enumeration as --help lists them.
+template <typename Enum> static std::string helpWords() {
+  std::string text;
+  for (Enum value : allValues<Enum>())
+    text += (text.empty() ? "" : ", ") + stringify(value).str();
+  return text;
 }
 
-llvm::Expected<InputOptions> InputArguments::get() const {
-  InputOptions options;
-  if (checkpoint.size() != 1)
-    return llvm::createStringError("expected one CHECKPOINT, but got " +
-                                   llvm::Twine(checkpoint.size()));
-  options.path = checkpoint.front();
-  if (options.path.empty())
-    return llvm::createStringError("expected the name of a checkpoint, but got an empty one");
-  options.configFile = config;
-  options.calculateKVScales = calculateKVScales;
-  if (dtype.getNumOccurrences()) {
-    llvm::Expected<KVCacheDtype> value = parseWord<KVCacheDtype>("kv-cache-dtype", dtype);
-    if (!value)
-      return value.takeError();
-    options.dtype = *value;
-  }
-  if (sourceType.getNumOccurrences()) {
-    llvm::Expected<SourceType> value = parseWord<SourceType>("source-type", sourceType);
-    if (!value)
-      return value.takeError();
-    options.sourceType = *value;
-  }
-  return options;
+Arguments::Arguments(cl::SubCommand &command, cl::OptionCategory &category)
+    : owner(command), group(category),
+      checkpoint(cl::Positional, cl::desc("CHECKPOINT"), cl::sub(command), cl::cat(category)) {
+  add("config", "file", "A config.json with the geometry of a legacy JSON file");
+  add("kv-cache-dtype", "dtype",
+      "What an engine keeps in its cache: " + helpWords<KVCacheDtype>() + " (default: fp8)");
+  add("source-type", "type",
+      "The type of keys and values outside the cache: " + helpWords<SourceType>() +
+          " (default: the checkpoint's)");
+  addFlag("calculate-kv-scales", "As an engine that measures k and v scales at run time");
+}
+
+template <typename Kind, typename GetWords, typename... Modifiers>
+cl::Option &Arguments::emplace(llvm::StringRef name, std::string help, GetWords getWords,
+                               const Modifiers &...modifiers) {
+  Argument &argument = arguments.emplace_back();
+  argument.help = std::move(help);
+  auto option = std::make_unique<Kind>(name, cl::desc(argument.help), modifiers..., cl::sub(owner),
+                                       cl::cat(group));
+  argument.getWords = [getWords, option = option.get()] { return getWords(*option); };
+  argument.option = std::move(option);
+  return *argument.option;
+}
+
+cl::Option &Arguments::add(llvm::StringRef name, llvm::StringRef value, std::string help) {
+  auto getWords = [](const std::string &word) { return std::vector<std::string>{word}; };
+  return emplace<cl::opt<std::string>>(name, std::move(help), getWords, cl::value_desc(value));
+}
+
+cl::Option &Arguments::addList(llvm::StringRef name, llvm::StringRef value, std::string help) {
+  auto getWords = [](const std::vector<std::string> &words) { return words; };
+  return emplace<cl::list<std::string>>(name, std::move(help), getWords, cl::value_desc(value));
+}
+
+void Arguments::addFlag(llvm::StringRef name, std::string help) {
+  auto getWords = [](bool isSet) { return std::vector<std::string>{isSet ? "true" : "false"}; };
+  emplace<cl::opt<bool>>(name, std::move(help), getWords);
+}
+
+std::vector<NamedOption> Arguments::getGiven() const {
+  std::vector<NamedOption> given;
+  for (const Argument &argument : arguments)
+    if (argument.option->getNumOccurrences())
+      given.push_back({argument.option->ArgStr.str(), argument.getWords()});
+  return given;
 }

@@ -8,33 +8,57 @@
 #ifndef KVQ_TOOLS_KVQC_OPTIONS_H
 #define KVQ_TOOLS_KVQC_OPTIONS_H
 
-#include "kvq/Driver/Input.h"
-#include "kvq/Driver/OptionText.h"
+#include "kvq/Driver/OptionNames.h"
 #include "llvm/Support/CommandLine.h"
+#include <deque>
+#include <functional>
 
 namespace kvq {
 
-/// "a, b or c" of the words of an enumeration, for a help text.
-template <typename Enum> std::string helpWords() {
-  std::string text;
-  for (Enum value : allValues<Enum>())
-    text += (text.empty() ? "" : ", ") + stringify(value).str();
-  return text;
-}
-
-/// The checkpoint, and the options that say how to read it.
-class InputArguments {
+/// The checkpoint and the options of a subcommand, as words for one of the
+/// functions of OptionNames.h, which say what they may be. Declared with static
+/// storage; the options of the input are there from the start.
+class Arguments {
 public:
-  InputArguments(llvm::cl::SubCommand &command, llvm::cl::OptionCategory &category);
+  Arguments(llvm::cl::SubCommand &command, llvm::cl::OptionCategory &category);
 
-  /// What the user said, without the tensor-parallel size.
-  llvm::Expected<InputOptions> get() const;
+  /// Adds an option of one word; `value` and `help` are for --help.
+  llvm::cl::Option &add(llvm::StringRef name, llvm::StringRef value, std::string help);
+  /// Adds an option that may be repeated.
+  llvm::cl::Option &addList(llvm::StringRef name, llvm::StringRef value, std::string help);
+  /// Adds an option without a word.
+  void addFlag(llvm::StringRef name, std::string help);
+
+  /// What `read` makes of the options that were given, in the order in which they
+  /// were added.
+  template <typename Options>
+  llvm::Expected<Options> read(llvm::Expected<Options> (*read)(llvm::StringRef,
+                                                               llvm::ArrayRef<NamedOption>)) const {
+    if (checkpoint.size() != 1)
+      return llvm::createStringError("expected one CHECKPOINT, but got " +
+                                     llvm::Twine(checkpoint.size()));
+    return read(checkpoint.front(), getGiven());
+  }
 
 private:
+  struct Argument {
+    std::string help;
+    std::unique_ptr<llvm::cl::Option> option;
+    std::function<std::vector<std::string>()> getWords;
+  };
+
+  /// Adds an option of a kind of LLVM's, whose words `getWords` reads.
+  template <typename Kind, typename GetWords, typename... Modifiers>
+  llvm::cl::Option &emplace(llvm::StringRef name, std::string help, GetWords getWords,
+                            const Modifiers &...modifiers);
+
+  std::vector<NamedOption> getGiven() const;
+
+  llvm::cl::SubCommand &owner;
+  llvm::cl::OptionCategory &group;
   llvm::cl::list<std::string> checkpoint;
-  llvm::cl::opt<std::string> config, dtype, sourceType;
-  llvm::cl::opt<bool> calculateKVScales;
-  std::string dtypeHelp, sourceTypeHelp;
+  // Options keep references to their help.
+  std::deque<Argument> arguments;
 };
 
 } // namespace kvq

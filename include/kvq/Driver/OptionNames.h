@@ -5,8 +5,8 @@
 //
 //===----------------------------------------------------------------------===//
 //
-// The options of kvqc as words, for callers that have them as such: their names,
-// what they may be, and what an error says of one that is wrong.
+// The options of kvqc as words, which are the command line's and Python's: their
+// names, what they may be, and what an error says of one that is wrong.
 //
 //===----------------------------------------------------------------------===//
 
