@@ -6,8 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "HostCheck.h"
-#include "HostCall.h"
 #include "HostMoves.h"
+#include "kvq/Artefact/HostCall.h"
 #include "kvq/Numerics/FloatEnvironment.h"
 #include "kvq/Support/Float32Text.h"
 #include "kvq/Support/Quote.h"
@@ -40,8 +40,8 @@ private:
 } // namespace
 
 std::string HostRun::collect(SmallVectorImpl<int64_t> &values) const {
-  if (kernel.args.size() > maxHostArguments)
-    return "it has more than " + std::to_string(maxHostArguments) + " arguments";
+  if (kernel.args.size() > kMaxHostArguments)
+    return "it has more than " + std::to_string(kMaxHostArguments) + " arguments";
   for (const ManifestArgument &argument : kernel.args) {
     auto found = moves.arguments.find(argument.name);
     if (found == moves.arguments.end())
@@ -77,7 +77,7 @@ llvm::Expected<HostCheck> HostRun::check(void *function) {
   for (auto [move, result] : llvm::zip_equal(moves.moves, results))
     expected[move.to].set(move.toIndex, result);
 
-  callHostKernel(function, values);
+  callHostKernel(function, reinterpret_cast<const uint64_t *>(values.data()), values.size());
 
   if (moves.outOfRange != 0)
     return failure("it counts slots beyond the cache where there are none");

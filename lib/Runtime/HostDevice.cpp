@@ -7,45 +7,16 @@
 
 #include "Device.h"
 #include "Refusal.h"
+#include "kvq/Artefact/HostCall.h"
 #include "kvq/Artefact/SharedObject.h"
 #include "kvq/Json/Quote.h"
-#include <array>
 #include <cstring>
 #include <optional>
-#include <utility>
 
 using namespace kvq;
 using namespace kvq::runtime;
 
 namespace {
-
-/// Kernels take 8-byte arguments alone, which the calling conventions of x86-64
-/// and AArch64 pass alike whatever their types; the unused half of an i32's place
-/// is not read. So one function type for each number of arguments is enough.
-template <size_t> using Word = uint64_t;
-
-template <size_t... indices>
-#if defined(__clang__)
-__attribute__((no_sanitize("function")))
-#endif
-void callWith(void *function, const kvq_value *values, std::index_sequence<indices...>) {
-  uint64_t words[sizeof...(indices) + 1];
-  memcpy(words, values, sizeof...(indices) * sizeof(uint64_t));
-  reinterpret_cast<void (*)(Word<indices>...)>(function)(words[indices]...);
-}
-
-template <size_t count> void callKernel(void *function, const kvq_value *values) {
-  callWith(function, values, std::make_index_sequence<count>());
-}
-
-using Caller = void (*)(void *function, const kvq_value *values);
-
-/// The caller of kernels with each number of arguments.
-template <size_t... counts>
-constexpr std::array<Caller, sizeof...(counts)> makeCallers(std::index_sequence<counts...>) {
-  return {&callKernel<counts>...};
-}
-constexpr auto kCallers = makeCallers(std::make_index_sequence<KVQ_MAX_ARGUMENTS + 1>());
 
 class HostDevice : public Device {
 public:
@@ -55,7 +26,10 @@ public:
   void *find(const std::string &symbol) override;
   int launch(const LaunchPlan &plan, const kvq_value *values, size_t count,
              void *) const noexcept override {
-    kCallers[count](plan.function, values);
+    static_assert(sizeof(kvq_value) == sizeof(uint64_t) && KVQ_MAX_ARGUMENTS <= kMaxHostArguments);
+    uint64_t words[KVQ_MAX_ARGUMENTS];
+    memcpy(words, values, count * sizeof(kvq_value));
+    callHostKernel(plan.function, words, count);
     return 0;
   }
   const char *getLaunchName() const noexcept override { return "call"; }

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "HostCall.h"
+#include "kvq/Artefact/HostCall.h"
 #include <array>
 #include <utility>
 
@@ -19,26 +19,28 @@ using namespace kvq;
 #define KVQ_UNCHECKED_CALL
 #endif
 
-template <size_t> using Word = int64_t;
+// One function type for each number of arguments is enough: of an i32 the unused
+// half of its place is not read.
+template <size_t> using Word = uint64_t;
 
 template <size_t... places>
-KVQ_UNCHECKED_CALL static void call(void *function, const int64_t *arguments,
+KVQ_UNCHECKED_CALL static void call(void *function, const uint64_t *arguments,
                                     std::index_sequence<places...>) {
   reinterpret_cast<void (*)(Word<places>...)>(function)(arguments[places]...);
 }
 
-template <size_t count> static void callWith(void *function, const int64_t *arguments) {
+template <size_t count> static void callWith(void *function, const uint64_t *arguments) {
   call(function, arguments, std::make_index_sequence<count>());
 }
 
 template <size_t... counts> static constexpr auto makeCalls(std::index_sequence<counts...>) {
-  return std::array<void (*)(void *, const int64_t *), sizeof...(counts)>{callWith<counts>...};
+  return std::array<void (*)(void *, const uint64_t *), sizeof...(counts)>{callWith<counts>...};
 }
 
-bool kvq::callHostKernel(void *function, llvm::ArrayRef<int64_t> arguments) {
-  static constexpr auto calls = makeCalls(std::make_index_sequence<maxHostArguments + 1>());
-  if (arguments.size() >= calls.size())
+bool kvq::callHostKernel(void *function, const uint64_t *arguments, size_t count) noexcept {
+  static constexpr auto calls = makeCalls(std::make_index_sequence<kMaxHostArguments + 1>());
+  if (count >= calls.size())
     return false;
-  calls[arguments.size()](function, arguments.data());
+  calls[count](function, arguments);
   return true;
 }
