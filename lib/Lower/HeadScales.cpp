@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "HeadScales.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "VectorPieces.h"
 #include "mlir/IR/SymbolTable.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/bit.h"
@@ -101,14 +101,5 @@ Value HeadScale::apply(CodeBuilder &builder, Value values, Value head, bool divi
   else
     constants = loadRow(builder, getTable(builder, op, numbers), head, count, type);
 
-  switch (method) {
-  case Method::Multiply:
-    return arith::MulFOp::create(builder, values, constants[0]);
-  case Method::TwoStep: {
-    Value rest = arith::MulFOp::create(builder, values, constants[1]);
-    return LLVM::FMAOp::create(builder, values, constants[0], rest);
-  }
-  default:
-    return arith::DivFOp::create(builder, values, constants[0]);
-  }
+  return scaleBy(builder, values, method, constants[0], count == 2 ? constants[1] : Value());
 }

@@ -130,21 +130,16 @@ Value divideByScale(ImplicitLocOpBuilder &builder, Value values, Value scale,
   case Method::MultiplyPacked:
     values = multiply(builder, values, a);
     return encodesSource ? values : widen(builder, values);
-  case Method::Multiply:
-    return multiply(builder, widen(builder, values), a);
-  case Method::TwoStep: {
-    values = widen(builder, values);
-    Value rest = multiply(builder, values, b);
-    auto type = builder.getF32Type();
-    return LLVM::FMAOp::create(builder, values, splat(builder, getLength(values), type, a), rest);
-  }
-  case Method::Divide:
-  case Method::Argument:
+  default:
     break;
   }
   values = widen(builder, values);
-  auto type = builder.getF32Type();
-  return arith::DivFOp::create(builder, values, splat(builder, getLength(values), type, a));
+  auto constant = [&](float number) {
+    return splat(builder, getLength(values), builder.getF32Type(), number);
+  };
+  Value first = constant(a);
+  Value second = arithmetic.getMethod() == Method::TwoStep ? constant(b) : Value();
+  return scaleBy(builder, values, arithmetic.getMethod(), first, second);
 }
 
 /// Float32 values rounded toward zero in a 16-bit type.

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "VectorPieces.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 using namespace mlir;
 using namespace kvq;
@@ -27,6 +28,15 @@ Value kvq::splat(ImplicitLocOpBuilder &builder, int64_t length, IntegerType type
 Value kvq::multiply(ImplicitLocOpBuilder &builder, Value values, double factor) {
   auto type = cast<FloatType>(getElement(values));
   return arith::MulFOp::create(builder, values, splat(builder, getLength(values), type, factor));
+}
+
+Value kvq::scaleBy(ImplicitLocOpBuilder &builder, Value values, Method method, Value a, Value b) {
+  if (method == Method::Multiply)
+    return arith::MulFOp::create(builder, values, a);
+  if (method != Method::TwoStep)
+    return arith::DivFOp::create(builder, values, a);
+  Value rest = arith::MulFOp::create(builder, values, b);
+  return LLVM::FMAOp::create(builder, values, a, rest);
 }
 
 Value kvq::padTo(ImplicitLocOpBuilder &builder, Value vector, int64_t step) {

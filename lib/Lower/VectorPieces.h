@@ -8,6 +8,7 @@
 #ifndef KVQ_LIB_LOWER_VECTORPIECES_H
 #define KVQ_LIB_LOWER_VECTORPIECES_H
 
+#include "kvq/Support/Names.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/ImplicitLocOpBuilder.h"
@@ -30,6 +31,11 @@ mlir::Value splat(mlir::ImplicitLocOpBuilder &builder, int64_t length, mlir::Int
 
 /// `values`, floats, times a number of their type.
 mlir::Value multiply(mlir::ImplicitLocOpBuilder &builder, mlir::Value values, double factor);
+
+/// Float32 values with a scale applied by `method`, whose constants are `a` and, of
+/// 'two_step', `b`, vectors like `values`: multiplied, or else divided.
+mlir::Value scaleBy(mlir::ImplicitLocOpBuilder &builder, mlir::Value values, Method method,
+                    mlir::Value a, mlir::Value b);
 
 /// `vector` with zeros behind it, so that its length is a multiple of `step`.
 mlir::Value padTo(mlir::ImplicitLocOpBuilder &builder, mlir::Value vector, int64_t step);
