@@ -139,8 +139,8 @@ void Operation::collect(PyObject *const *arguments, Py_ssize_t count, PyObject *
       given.tensors[i] = arguments[next++];
   if (next < count)
     given.stream = arguments[next];
-  for (Py_ssize_t i = 0, n = keywords ? PyTuple_GET_SIZE(keywords) : 0; i < n; ++i) {
-    PyObject *name = PyTuple_GET_ITEM(keywords, i);
+  for (Py_ssize_t i = 0, n = keywords ? NB_TUPLE_GET_SIZE(keywords) : 0; i < n; ++i) {
+    PyObject *name = NB_TUPLE_GET_ITEM(keywords, i);
     nb::handle &target = findKeyword(name, given);
     if (target.is_valid())
       refuse("expected '" + nb::cast<std::string>(nb::handle(name)) + "' once, but got it twice");

@@ -138,7 +138,7 @@ static const Producer &getProducer(nb::handle object) {
 [[noreturn]] static void raiseUnusable(nb::handle object, const char *name,
                                        const std::string &reason) {
   raiseError("expected '" + std::string(name) + "' to be a tensor that speaks DLPack, but got '" +
-             Py_TYPE(object.ptr())->tp_name + "'" + reason);
+             nb::inst_name(object).c_str() + "'" + reason);
 }
 
 /// The exception that is set, as the end of a message.

@@ -161,8 +161,8 @@ def test_capsules_that_are_refused(kvq, tmp_path):
             return 5
 
     cases = [
-        ("key", Broken(), "expected 'key' to be a tensor that speaks DLPack, but got 'Broken': this tensor requires a gradient"),
-        ("key", Strange(), "but got 'Strange', whose '__dlpack__' gives no capsule of a tensor"),
+        ("key", Broken(), "expected 'key' to be a tensor that speaks DLPack, but got 'test_package_dlpack.Broken': this tensor requires a gradient"),
+        ("key", Strange(), "but got 'test_package_dlpack.Strange', whose '__dlpack__' gives no capsule of a tensor"),
         ("key", Capsule(0x1000, (1,) * 9, "bf16", (CPU, 0)), "expected 'key' to have at most 8 dimensions, but got 9"),
         ("key", Capsule(0x1000, (TOKENS, HEADS, SIZE), "bf16", (CPU, 0), version=(2, 0)), "of another major version"),
         (
