@@ -1,16 +1,14 @@
 """From a layer's kernels to PTX, cubin and hsaco: kvq beside nvcc, NVRTC and Triton on the same kernels in the same run."""
 
 import os
-import pathlib
 import shutil
 import statistics
 import sys
 import tempfile
 
-from settings import Table, run_json, time_command
+from settings import PEERS, Table, run_json, time_command
 from statistics_of import Samples, milliseconds, ratio
 
-PEERS = pathlib.Path(__file__).parent / "peers"
 NVIDIA, AMD = "sm_90", "gfx942"
 SCALES = ["-DK_SCALE=0.023f", "-DV_SCALE=0.031f"]
 

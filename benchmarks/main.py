@@ -10,13 +10,14 @@ import platform
 import subprocess
 
 import compile_time
+import gpu_kernels
 import host_kernels
 import import_time
 import launches
 import python_launches
 import rebuild_time
 import start_time
-from settings import ROOT, Settings
+from settings import ROOT, Settings, gpu_name
 
 PARTS = {
     "compile": compile_time,
@@ -26,6 +27,7 @@ PARTS = {
     "host": host_kernels,
     "launch": launches,
     "python": python_launches,
+    "gpu": gpu_kernels,
 }
 
 
@@ -35,7 +37,8 @@ def describe_machine():
     for line in subprocess.run(["lscpu"], capture_output=True, text=True, env=os.environ | {"LC_ALL": "C"}).stdout.splitlines():
         name, _, value = line.partition(":")
         facts[name.strip()] = value.strip()
-    return {
+    found = {"gpu": name} if (name := gpu_name()) else {}
+    return found | {
         "cpu": facts.get("Model name", platform.machine()),
         "cores": os.cpu_count(),
         "caches": {level: facts[f"{level} cache"] for level in ("L1d", "L2", "L3") if f"{level} cache" in facts},
@@ -70,10 +73,12 @@ def report(part, results):
 
 def heading(machine, date):
     caches = ", ".join(f"{level} {size}" for level, size in machine["caches"].items())
+    gpu = f"{machine['gpu']} beside " if "gpu" in machine else ""
     return (
         f"# Measurements of {date}\n\n"
-        f"{machine['cpu']}, {machine['cores']} cores ({caches}), {machine['memory_gib']} GiB, {machine['system']}; virtual: {machine['virtual']}. "
-        f"Load average before: {machine['load_before']}. The machine is shared, so times are medians or minima, and ratios are within this run.\n"
+        f"{gpu}{machine['cpu']}, {machine['cores']} cores ({caches}), {machine['memory_gib']} GiB, {machine['system']}; "
+        f"virtual: {machine['virtual']}. Load average before: {machine['load_before']}. The machine is shared, so times are medians or minima, and "
+        "ratios are within this run.\n"
     )
 
 
@@ -99,7 +104,8 @@ def main():
         results[part] = PARTS[part].measure(settings)
         texts.append(report(part, results[part]))
         print(texts[-1], flush=True)
-    stem = options.results / "-".join([date, "cpu", *(part for part in PARTS if part in options.parts)])
+    device = machine["gpu"].lower().replace(" ", "-") if "gpu" in machine else "cpu"
+    stem = options.results / "-".join([date, device, *(part for part in PARTS if part in options.parts)])
     options.results.mkdir(parents=True, exist_ok=True)
     stem.with_suffix(".json").write_text(json.dumps(results, indent=2, default=to_json, ensure_ascii=False) + "\n")
     stem.with_suffix(".md").write_text("\n".join(texts).rstrip("\n") + "\n")

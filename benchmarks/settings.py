@@ -10,6 +10,7 @@ import time
 from statistics_of import Samples
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+PEERS = ROOT / "benchmarks" / "peers"
 
 
 @dataclasses.dataclass
@@ -41,6 +42,27 @@ def run_json(command, **options):
         return json.loads(done.stdout)
     sys.stderr.write(f"skipped: {' '.join(command)}: {done.stderr.strip()}\n")
     return None
+
+
+def query_gpu(field):
+    """What the driver says of the first GPU; None where there is no driver or no GPU."""
+    try:
+        done = subprocess.run(["nvidia-smi", f"--query-gpu={field}", "--format=csv,noheader"], capture_output=True, text=True)
+    except OSError:
+        return None
+    lines = done.stdout.splitlines()
+    return lines[0].strip() if done.returncode == 0 and lines else None
+
+
+def gpu_name():
+    """The name of the GPU ("NVIDIA H100 80GB HBM3"), or None."""
+    return query_gpu("name")
+
+
+def chip_of_gpu():
+    """The chip of the GPU ("sm_90"), or None."""
+    capability = query_gpu("compute_cap")
+    return capability and f"sm_{capability.replace('.', '')}"
 
 
 def time_command(command, runs, **options):

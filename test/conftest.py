@@ -12,6 +12,21 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 os.environ["KVQ_CACHE_DIR"] = ""
 
 
+def pytest_collection_modifyitems(config, items):
+    """With KVQ_TEST_GPU=1: of test/Execution the tests of chips whose kernels this machine's GPU runs, on it; of other folders all."""
+    if os.environ.get("KVQ_TEST_GPU") != "1":
+        return
+    folder, dropped = SOURCE / "test" / "Execution", []
+    for item in items:
+        if item.path.is_relative_to(folder):
+            import gpu
+
+            if not (hasattr(item, "callspec") and gpu.runs(item.callspec.params.get("chip", "host"))):
+                dropped.append(item)
+    config.hook.pytest_deselected(items=dropped)
+    items[:] = [item for item in items if item not in dropped]
+
+
 @pytest.fixture(scope="session")
 def source_dir():
     """The root of the repository."""

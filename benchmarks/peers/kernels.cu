@@ -2,7 +2,7 @@
 // slots, strides, a check of the bounds and constant scales. A thread moves 8 numbers of K and of V; a block of 256 threads has two tokens. They take
 // kvq's arguments in kvq's order.
 //
-//   K_SCALE, V_SCALE   the scales, from the command line
+//   K_SCALE, V_SCALE   the scales, from the command line; without them they are two more arguments, as engines pass them
 //   KVQ_PEER_PTX       inline PTX in place of NVIDIA's headers, which cost a compiler in the process most of its time
 //
 // Part of the kvq project, under the Apache License v2.0 with LLVM Exceptions.
@@ -11,6 +11,14 @@
 #ifndef KVQ_PEER_PTX
 #include <cuda_bf16.h>
 #include <cuda_fp8.h>
+#endif
+
+#ifdef K_SCALE
+#define SCALE_ARGUMENTS
+#else
+#define SCALE_ARGUMENTS , const float *__restrict__ keyScale, const float *__restrict__ valueScale
+#define K_SCALE __ldg(keyScale)
+#define V_SCALE __ldg(valueScale)
 #endif
 
 constexpr int kHeads = 8, kHeadSize = 128, kBlockSize = 16, kVector = 8;
@@ -88,7 +96,7 @@ extern "C" __global__ void __launch_bounds__(256)
     store(const unsigned short *__restrict__ key, const unsigned short *__restrict__ value, unsigned char *__restrict__ keyCache,
           unsigned char *__restrict__ valueCache, const long long *__restrict__ slots, long long numTokens, long long numBlocks, long long keyStride,
           long long valueStride, long long keyBlockStride, long long keyPageStride, long long keyHeadStride, long long valueBlockStride,
-          long long valuePageStride, long long valueHeadStride) {
+          long long valuePageStride, long long valueHeadStride SCALE_ARGUMENTS) {
   OFFSETS
   quantize(key + keyRow, keyCache + keyPlace, K_SCALE);
   quantize(value + valueRow, valueCache + valuePlace, V_SCALE);
@@ -98,7 +106,7 @@ extern "C" __global__ void __launch_bounds__(256)
     load(unsigned short *__restrict__ key, unsigned short *__restrict__ value, const unsigned char *__restrict__ keyCache,
          const unsigned char *__restrict__ valueCache, const long long *__restrict__ slots, long long numTokens, long long numBlocks, long long keyStride,
          long long valueStride, long long keyBlockStride, long long keyPageStride, long long keyHeadStride, long long valueBlockStride,
-         long long valuePageStride, long long valueHeadStride) {
+         long long valuePageStride, long long valueHeadStride SCALE_ARGUMENTS) {
   OFFSETS
   dequantize(keyCache + keyPlace, key + keyRow, K_SCALE);
   dequantize(valueCache + valuePlace, value + valueRow, V_SCALE);

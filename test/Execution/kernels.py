@@ -1,9 +1,10 @@
-"""Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them."""
+"""Runs kernels on this machine: the host's own, and those in the NVVM and ROCDL dialects as kvq-test-opt emulates them or its GPU runs them."""
 
 import ctypes
 import os
 import subprocess
 
+import gpu
 import numpy as np
 from chips import BACKENDS, is_fnuz
 from formulas import FORMATS, SOURCES
@@ -60,21 +61,32 @@ def build(build_dir, folder, text, pipeline, emulated):
     return library
 
 
+def compile_described(kvqc, folder, text, chip, options):
+    """The manifest of a module's kernels for `chip`, in a directory beside it; options are kvqc's without their dashes."""
+    (folder / "kernels.mlir").write_text(text)
+    command = [kvqc, "compile", folder / "kernels.mlir", "-o", folder / "out", "--target", chip, *(f"--{option}" for option in options)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return manifest_of(folder / "out")
+
+
 def build_described(build_dir, kvqc, folder, text, chip, options, fnuz=False):
-    """The shared object of a module's kernels as `chip` runs them, and the manifest that describes them; `options` are 'name=value'."""
+    """A module's kernels as `chip` runs them, and the manifest that describes them; `options` are 'name=value'."""
     on_host = BACKENDS[chip] == "host"
     stands_in = fnuz and on_host
+    manifest = compile_described(kvqc, folder, text, chip, [*options, *(["fnuz"] if stands_in else [])])
+    if gpu.runs(chip):
+        return gpu.Kernels(build_dir, folder / "out", manifest), manifest
     pass_options = " ".join([f"chip={chip}", *options, *(["fnuz=true"] if stands_in else [])])
-    library = build(build_dir, folder, text, f"kvq-to-{BACKENDS[chip]}={pass_options}", not on_host)
-    command = [kvqc, "compile", folder / "kernels.mlir", "-o", folder / "out", "--target", chip, *(f"--{option}" for option in options)]
-    done = subprocess.run(command + (["--fnuz"] if stands_in else []), capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return library, manifest_of(folder / "out")
+    return build(build_dir, folder, text, f"kvq-to-{BACKENDS[chip]}={pass_options}", not on_host), manifest
 
 
 def run_described(library, kernel, emulated, values, extra_blocks=0):
     """Runs a kernel as its entry in a manifest says, with arguments by name (arrays and numbers), those of the entry and no others."""
     assert {argument["name"] for argument in kernel["args"]} == set(values)
+    if isinstance(library, gpu.Kernels):
+        library.run(kernel["symbol"], [values[argument["name"]] for argument in kernel["args"]])
+        return
     arguments = []
     for argument in kernel["args"]:
         value = values[argument["name"]]
@@ -124,10 +136,13 @@ class Kernels:
                 f"kvq.attention @layer{index} index {index} geometry <heads = {heads}, kv_heads = {heads}, head_size = {head_size}> "
                 f"source {source} cache {cache} checkpoint(q = 1.0, k = {k:.9e}, v = {v:.9e}, prob = 1.0)"
             )
-        options = f"chip={chip} block-size={block_size} bounds={bounds} scales={scales} align={align}"
-        if fnuz and not self.emulated:
-            options += " fnuz=true"
-        self.library = build(build_dir, folder, "\n".join(layers) + "\n", f"kvq-to-{BACKENDS[chip]}={options}", self.emulated)
+        text, options = "\n".join(layers) + "\n", [f"block-size={block_size}", f"bounds={bounds}", f"scales={scales}", f"align={align}"]
+        if gpu.runs(chip):
+            manifest = compile_described(build_dir / "bin" / "kvqc", folder, text, chip, options)
+            self.library = gpu.Kernels(build_dir, folder / "out", manifest)
+            return
+        passes = " ".join([f"chip={chip}", *options, *(["fnuz=true"] if fnuz and not self.emulated else [])])
+        self.library = build(build_dir, folder, text, f"kvq-to-{BACKENDS[chip]}={passes}", self.emulated)
 
     def versions(self):
         """Makes the kernels run in each of the versions that this CPU can choose: for the host's baseline, and with its wider vectors."""
@@ -167,14 +182,15 @@ class Kernels:
         strides = [array.strides[0] // array.itemsize for array in (key, value)]
         for array in (key_cache, value_cache):
             strides += [stride // array.itemsize for stride in array.strides[:3]]
-        pointers = [ctypes.c_void_p(array.ctypes.data) for array in (key, value, key_cache, value_cache, slots)]
-        scalars = [num_tokens, len(key_cache) if num_blocks is None else num_blocks, *strides]
-        arguments = pointers + [ctypes.c_int64(scalar) for scalar in scalars]
+        values = [key, value, key_cache, value_cache, slots, num_tokens, len(key_cache) if num_blocks is None else num_blocks, *strides]
         if self.bounds == "count":
-            arguments.append(ctypes.c_void_p(out_of_range.ctypes.data))
+            values.append(out_of_range)
         if self.scales == "argument" and self.cache != "auto":
-            scales = np.array(pair, np.float32)
-            arguments += [ctypes.c_void_p(scales.ctypes.data + i * scales.itemsize) for i in range(2)]
+            values += list(np.array(pair, np.float32).reshape(2, 1))
+        if isinstance(self.library, gpu.Kernels):
+            self.library.run(self.symbol(op, pair), values)
+            return
+        arguments = [ctypes.c_void_p(value.ctypes.data) if isinstance(value, np.ndarray) else ctypes.c_int64(value) for value in values]
         if self.emulated:
             # Eight blocks a token are enough for the longest rows; what is too many has to do nothing.
             arguments.append(ctypes.c_int64((num_tokens + 1) * 8 if grid is None else grid))
