@@ -16,8 +16,8 @@ using namespace kvq::python;
 /// The tensors of a call, by their places in the operation's list.
 class Operation::Views {
 public:
-  void take(size_t place, nb::handle object, const char *name) {
-    views[place].emplace(object, name);
+  void take(size_t place, nb::handle object, const char *name, TensorView::Stream &stream) {
+    views[place].emplace(object, name, stream);
   }
   /// Null for a tensor that was left out.
   const TensorView *operator[](size_t place) const {
@@ -264,36 +264,70 @@ int64_t Operation::evaluate(const Scalar &scalar, const Views &views, int64_t to
   return 0;
 }
 
-void *Operation::findStream(nb::handle stream, const Given &given, const Views &views) const {
-  if (deviceKind == KVQ_DEVICE_HOST)
-    return nullptr;
-  if (stream.is_valid() && !stream.is_none() && PyLong_Check(stream.ptr()))
-    return PyLong_AsVoidPtr(stream.ptr());
-  const TensorView &first = *views[0];
-  if ((!stream.is_valid() || stream.is_none()) && first.exchange) {
-    void *current = nullptr;
-    if (first.exchange->currentStream(first.device.type, ordinal, &current))
-      throw nb::python_error();
-    return current;
+/// The stream that was given, or else the current one of the first tensor's framework.
+class Operation::LaunchStream : public TensorView::Stream {
+public:
+  LaunchStream(const Operation &operation, const Given &given, const Views &views)
+      : operation(operation), given(given), views(views) {}
+
+  void *get() {
+    if (!found)
+      found = find();
+    return *found;
   }
-  nb::object number = nb::module_::import_("kvq._streams")
-                          .attr("address")(stream.is_valid() ? stream : nb::handle(Py_None),
-                                           given.tensors[0], ordinal);
-  return PyLong_AsVoidPtr(number.ptr());
-}
+
+  int64_t getNumber() override {
+    // -1 has nothing wait, and CUDA's default stream has a number of its own.
+    if (operation.deviceKind == KVQ_DEVICE_HOST)
+      return -1;
+    auto number = reinterpret_cast<int64_t>(get());
+    return operation.deviceKind == KVQ_DEVICE_CUDA && !number ? 1 : number;
+  }
+
+private:
+  void *find() const {
+    if (operation.deviceKind == KVQ_DEVICE_HOST)
+      return nullptr;
+    nb::handle stream = given.stream.is_valid() ? given.stream : nb::handle(Py_None);
+    if (PyLong_Check(stream.ptr()))
+      return getPointer(stream);
+    const TensorView *first = views[0];
+    if (stream.is_none() && first && first->exchange) {
+      void *current = nullptr;
+      if (first->exchange->currentStream(first->device.type, operation.ordinal, &current))
+        throw nb::python_error();
+      return current;
+    }
+    return getPointer(nb::module_::import_("kvq._streams")
+                          .attr("address")(stream, given.tensors[0], operation.ordinal));
+  }
+
+  static void *getPointer(nb::handle number) {
+    void *pointer = PyLong_AsVoidPtr(number.ptr());
+    if (PyErr_Occurred())
+      throw nb::python_error();
+    return pointer;
+  }
+
+  const Operation &operation;
+  const Given &given;
+  const Views &views;
+  std::optional<void *> found;
+};
 
 void Operation::call(PyObject *const *arguments, Py_ssize_t numPositional,
                      PyObject *keywords) const {
   Given given;
   collect(arguments, numPositional, keywords, given);
   Views views;
+  LaunchStream stream(*this, given, views);
   kvq_value values[KVQ_MAX_ARGUMENTS];
   for (size_t i = 0; i < tensors.size(); ++i) {
     const TensorArgument &argument = tensors[i];
     values[argument.index].ptr = nullptr;
     if (!given.tensors[i].is_valid())
       continue;
-    views.take(i, given.tensors[i], argument.name.c_str());
+    views.take(i, given.tensors[i], argument.name.c_str(), stream);
     const TensorView &view = *views[i];
     checkDevice(argument, view);
     if (std::string fault = argument.findFault(view); !fault.empty())
@@ -304,14 +338,12 @@ void Operation::call(PyObject *const *arguments, Py_ssize_t numPositional,
   checkTogether(views);
   for (const Scalar &scalar : scalars)
     values[scalar.index].i64 = evaluate(scalar, views, tokens, blocks);
-  void *stream = findStream(given.stream, given, views);
-  if (PyErr_Occurred())
-    throw nb::python_error();
+  void *address = stream.get();
   kvq_error error;
   kvq_status status;
   {
     nb::gil_scoped_release release;
-    status = kvq_kernel_launch(kernel.get(), values, numArguments, stream, &error);
+    status = kvq_kernel_launch(kernel.get(), values, numArguments, address, &error);
   }
   if (status != KVQ_OK)
     raiseError(error.message);

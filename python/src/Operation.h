@@ -48,6 +48,7 @@ private:
   };
 
   class Views;
+  class LaunchStream;
 
   Scalar makeScalar(const kvq_argument_info &argument, const kvq_kernel_info &info) const;
   /// The place of a tensor in the list; its end where there is none.
@@ -60,7 +61,6 @@ private:
   int64_t countBlocks(const Views &views) const;
   void checkTogether(const Views &views) const;
   int64_t evaluate(const Scalar &scalar, const Views &views, int64_t tokens, int64_t blocks) const;
-  void *findStream(nanobind::handle stream, const Given &given, const Views &views) const;
   [[noreturn]] void refuse(const std::string &text) const;
 
   runtime::Kernel kernel;

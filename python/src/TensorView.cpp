@@ -153,7 +153,7 @@ static std::string takeReason() {
   return ": " + reason.substr(0, reason.find('\n'));
 }
 
-TensorView::TensorView(nb::handle object, const char *name) {
+TensorView::TensorView(nb::handle object, const char *name, Stream &stream) {
   const Producer &producer = getProducer(object);
   exchange = producer.exchange;
   switch (producer.way) {
@@ -168,7 +168,7 @@ TensorView::TensorView(nb::handle object, const char *name) {
     takeBuffer(object, name);
     break;
   case Producer::Way::Capsule:
-    takeCapsule(object, name);
+    takeCapsule(object, name, stream);
     break;
   case Producer::Way::None:
     raiseUnusable(object, name, "");
@@ -236,15 +236,14 @@ void TensorView::takeBuffer(nb::handle object, const char *name) {
   }
 }
 
-void TensorView::takeCapsule(nb::handle object, const char *name) {
+void TensorView::takeCapsule(nb::handle object, const char *name, Stream &stream) {
   nb::object device = nb::steal(PyObject_CallMethod(object.ptr(), "__dlpack_device__", nullptr));
   if (!device.is_valid())
     raiseUnusable(object, name, takeReason());
   auto type = nb::cast<std::pair<int, int>>(device).first;
-  // Nothing is to wait: the kernel is launched where the tensor's own work goes.
   nb::dict keywords;
   if (type == CUDA || type == ROCM || type == CUDAManaged)
-    keywords["stream"] = nb::int_(-1);
+    keywords["stream"] = nb::int_(stream.getNumber());
   nb::object function = object.attr("__dlpack__");
   nb::tuple none;
   nb::dict versioned;

@@ -17,13 +17,23 @@ namespace kvq::python {
 /// The memory of a tensor of any framework, which is not copied. It is taken, the
 /// fastest way first, by DLPack's table of functions (torch), as a buffer (numpy,
 /// with ml_dtypes' types, which numpy itself does not export), or by a capsule
-/// of `__dlpack__`. No stream is synchronised. The object has to outlive the view.
+/// of `__dlpack__`, which makes the stream of the launch wait for what its framework
+/// still has to do on others (jax's arrays are made on streams that nobody sees).
+/// The object has to outlive the view.
 class TensorView {
 public:
   static constexpr int kMaxDims = 8;
 
+  /// The stream of the launch, looked up where it is needed.
+  class Stream {
+  public:
+    virtual ~Stream() = default;
+    /// As `__dlpack__` takes it.
+    virtual int64_t getNumber() = 0;
+  };
+
   /// Raises kvq.Error, which calls the object `name`, where it is no tensor.
-  TensorView(nanobind::handle object, const char *name);
+  TensorView(nanobind::handle object, const char *name, Stream &stream);
   TensorView(const TensorView &) = delete;
   TensorView &operator=(const TensorView &) = delete;
 
@@ -44,7 +54,7 @@ public:
 private:
   void takeTensor(const dlpack::Tensor &tensor, const char *name);
   void takeBuffer(nanobind::handle object, const char *name);
-  void takeCapsule(nanobind::handle object, const char *name);
+  void takeCapsule(nanobind::handle object, const char *name, Stream &stream);
 
   /// A buffer that is released with the view.
   struct Buffer {

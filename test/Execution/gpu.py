@@ -66,9 +66,10 @@ def runs(chip):
 
 def whole_of(array):
     """The array that owns the memory of a view."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array
+    whole = array
+    while (array := getattr(array, "base", None)) is not None:
+        whole = array if isinstance(array, np.ndarray) else whole
+    return whole
 
 
 def bring_back(array, address):
@@ -107,7 +108,8 @@ class Kernels:
         with contextlib.ExitStack() as stack:
             copies = {}
             for start, whole in wholes.items():
-                copies[start] = stack.enter_context(driver().memory(whole.nbytes + ALIGNMENT)) + start % ALIGNMENT
+                offset = start % ALIGNMENT
+                copies[start] = stack.enter_context(driver().memory(offset + whole.nbytes)) + offset
                 driver().call("cuMemcpyHtoD_v2", c_uint64(copies[start]), c_void_p(start), c_size_t(whole.nbytes))
             addresses = []
             for value in values:

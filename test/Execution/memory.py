@@ -37,14 +37,15 @@ def fenced(shape, dtype, at_end):
     page = mmap.PAGESIZE
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     pages = -(-size // page)
-    whole = np.frombuffer(mmap.mmap(-1, (pages + 2) * page), np.uint8)
+    pages_with_fences = mmap.mmap(-1, (pages + 2) * page)
+    whole = np.frombuffer(pages_with_fences, np.uint8)
     library = ctypes.CDLL(None, use_errno=True)
     for number in (0, pages + 1):
         address = ctypes.c_void_p(whole.ctypes.data + number * page)
         if library.mprotect(address, ctypes.c_size_t(page), 0) != 0:
             raise OSError(ctypes.get_errno(), "mprotect")
     start = (pages + 1) * page - size if at_end else page
-    return whole[start : start + size].view(dtype).reshape(shape)
+    return np.frombuffer(pages_with_fences, dtype, int(np.prod(shape)), start).reshape(shape)
 
 
 # How engines lay the two caches out in one tensor: its shape, and the views [blocks, rows, heads, size].

@@ -77,7 +77,7 @@ def test_every_parameter_of_a_launch(kvq, driver, tmp_path):
         *(0x60000, 0x70000, 0x70004),
     ]
     for tensor in (*given.values(), *named.values()):
-        assert all(keywords.get("stream") == -1 for keywords in tensor.asked), "nothing is to wait"
+        assert [keywords["stream"] for keywords in tensor.asked] == [0x1234]
 
 
 class TorchStream:
@@ -96,8 +96,11 @@ class ProtocolStream:
 def test_streams(kvq, driver, tmp_path):
     layer = gpu_layer(kvq, driver, tmp_path / "a")
     for stream, address in ((None, 0), (7, 7), (TorchStream(), 0x20), (CupyStream(), 0x30), (ProtocolStream(), 0x40), (np.int64(5), 5)):
-        layer.store(**tensors(), stream=stream)
+        given = tensors()
+        layer.store(**given, stream=stream)
         assert list(launches(driver))[-1][2] == address
+        # CUDA's default stream is 1 to DLPack.
+        assert [tensor.asked[0]["stream"] for tensor in given.values()] == [address or 1] * len(given)
     count = driver.kvq_stand_in_num_launches()
     with pytest.raises(kvq.Error, match="expected 'stream' to be a stream or its address, but got 'str'"):
         layer.store(**tensors(), stream="fast")
