@@ -335,6 +335,19 @@ public:
 };
 
 class ComputeBody : public CacheOpBody {
+  /// LLVM's names for the threads of a block, and for those of a device.
+  std::pair<StringRef, StringRef> getScopes() const {
+    switch (spec.chip->backend) {
+    case Backend::NVVM:
+      return {"block", "device"};
+    case Backend::ROCDL:
+      return {"workgroup", "agent"};
+    case Backend::Host:
+      break;
+    }
+    return {};
+  }
+
 public:
   ComputeBody(CodeBuilder &builder, CacheOpInterface op) : CacheOpBody(builder, op) {
     OperandRange rows = getOperands(op, Role::Rows), strides = getOperands(op, Role::RowStrides);
@@ -360,15 +373,19 @@ public:
         arith::DivFOp::create(builder, arith::BitcastOp::create(builder, f32, largest), divisor);
     Value wanted = arith::BitcastOp::create(builder, i32, scale);
 
-    // Few vectors raise the scale; the others only look.
+    // Few vectors raise the scale; the others only look, in their processor's own
+    // cache: all looks at one address in the shared one would wait for each other,
+    // and a scale that was raised meanwhile only costs an operation more.
+    // For memory that other devices share there may be no instruction.
+    std::pair<StringRef, StringRef> scopes = getScopes();
     Value pointer = getOperands(op, Role::ComputedScales)[part];
     Value current = LLVM::LoadOp::create(builder, i32, pointer, /*alignment=*/4,
                                          /*isVolatile=*/false, /*isNonTemporal=*/false,
                                          /*isInvariant=*/false, /*isInvariantGroup=*/false,
-                                         LLVM::AtomicOrdering::monotonic);
+                                         LLVM::AtomicOrdering::monotonic, scopes.first);
     builder.ifTrue(builder.compare(arith::CmpIPredicate::ugt, wanted, current), [&] {
       LLVM::AtomicRMWOp::create(builder, LLVM::AtomicBinOp::umax, pointer, wanted,
-                                LLVM::AtomicOrdering::monotonic);
+                                LLVM::AtomicOrdering::monotonic, scopes.second);
     });
   }
 };
