@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 from artefacts import FORMATS, NAME, SCALES, SOURCES, opened, same
-from formulas import load, store
+from formulas import load, scales, store
 from test_package_example import decode
 
 try:
@@ -28,6 +28,46 @@ def target():
         return name, FORMATS["f8E4M3FNUZ" if name.startswith("gfx94") else "f8E4M3FN"]
     major, minor = torch.cuda.get_device_capability()
     return f"sm_{major}{minor}", FORMATS["f8E4M3FN"]
+
+
+def layers_text(of_scales, source, dtype):
+    """Layers of one head, each with a pair of scales."""
+    pairs = enumerate(zip(of_scales[::2], of_scales[1::2], strict=True))
+    return "".join(
+        f"kvq.attention @layer{index} index {index} geometry <heads = 1, kv_heads = 1, head_size = 256> source {source} cache {dtype} "
+        f"checkpoint(k = {k:.9e}, v = {v:.9e})\n"
+        for index, (k, v) in pairs
+    )
+
+
+@pytest.mark.parametrize("dtype", ["fp8", "fp8_e5m2"])
+def test_every_float32(kvq, tmp_path, target, dtype):
+    """All 2^32 of them, by whatever arithmetic was proven for each scale, as dividing, clamping and rounding have it."""
+    fp8 = torch.float8_e5m2 if dtype == "fp8_e5m2" else {"float8_e4m3fn": torch.float8_e4m3fn}.get(target[1].__name__, torch.float8_e4m3fnuz)
+    tried = np.concatenate([scales()[::2], np.float32([SCALES["k"], SCALES["v"], 1 / 3, 1.0])])
+    tried = tried[: len(tried) // 2 * 2]
+    factor = np.float32(2 if fp8 == torch.float8_e4m3fnuz else 1)
+    (tmp_path / "model.mlir").write_text(layers_text(tried / factor, "f32", dtype))
+    kvq.compile(tmp_path / "model.mlir", tmp_path / "out", targets=[target[0]], ops=["store"])
+    artefact = kvq.open(tmp_path / "out", "cuda")
+    methods = {method for layer in artefact.layers for method, _ in layer.kernel("store")["scales"].values()}
+    assert len(methods) > 1, methods
+    tokens, blocks = 2**20, 2**20 // ROWS
+    largest = torch.finfo(fp8).max
+    caches = torch.empty(2, blocks, ROWS, 1, 256, dtype=torch.uint8, device="cuda")
+    slots = torch.arange(tokens, device="cuda")
+    for first in range(-(2**31), 2**31, tokens * 256):
+        values = torch.arange(first, first + tokens * 256, device="cuda").to(torch.int32).view(torch.float32)
+        rows = values.reshape(tokens, 1, 256)
+        for layer in artefact.layers:
+            layer.store(rows, rows, *caches, slots)
+            for cache, name in zip(caches, "kv", strict=True):
+                scale = torch.full((256,), layer.scales[name], device="cuda")
+                wanted = (rows / scale).clamp_(-largest, largest).to(fp8)
+                differ = cache.reshape(rows.shape) != wanted.view(torch.uint8)
+                # NaN has many codes.
+                differ &= ~(rows.isnan() & cache.reshape(rows.shape).view(fp8).isnan())
+                assert not differ.any(), (layer.scales[name], rows[differ][:4])
 
 
 @pytest.fixture
