@@ -221,7 +221,7 @@ def LowerFP8Pass : Pass<"kvq-lower-fp8"> {
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect", "::mlir::ROCDL::ROCDLDialect",
-                           "::mlir::vector::VectorDialect"];
+                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
 }
 
 def VerifyLoweredPass : Pass<"kvq-verify-lowered"> {

@@ -40,34 +40,36 @@ def layers_text(of_scales, source, dtype):
     )
 
 
+@pytest.mark.parametrize("mode", ["fold", "argument"])
 @pytest.mark.parametrize("dtype", ["fp8", "fp8_e5m2"])
-def test_every_float32(kvq, tmp_path, target, dtype):
-    """All 2^32 of them, by whatever arithmetic was proven for each scale, as dividing, clamping and rounding have it."""
+def test_every_float32(kvq, tmp_path, target, dtype, mode):
+    """All 2^32 of them, by whatever arithmetic was proven for each scale or serves all, as dividing, clamping and rounding have it."""
     fp8 = torch.float8_e5m2 if dtype == "fp8_e5m2" else {"float8_e4m3fn": torch.float8_e4m3fn}.get(target[1].__name__, torch.float8_e4m3fnuz)
-    tried = np.concatenate([scales()[::2], np.float32([SCALES["k"], SCALES["v"], 1 / 3, 1.0])])
-    tried = tried[: len(tried) // 2 * 2]
+    tried = np.concatenate([scales()[::2], np.float32([SCALES["k"], SCALES["v"], 1 / 3, 1.0, 2.0**-80, 1.9 * 2.0**-80, 2.0**100, 1.9 * 2.0**99])])
     factor = np.float32(2 if fp8 == torch.float8_e4m3fnuz else 1)
-    (tmp_path / "model.mlir").write_text(layers_text(tried / factor, "f32", dtype))
-    kvq.compile(tmp_path / "model.mlir", tmp_path / "out", targets=[target[0]], ops=["store"])
-    artefact = kvq.open(tmp_path / "out", "cuda")
-    methods = {method for layer in artefact.layers for method, _ in layer.kernel("store")["scales"].values()}
-    assert len(methods) > 1, methods
+    folded = tried if mode == "fold" else tried[:2]
+    (tmp_path / "model.mlir").write_text(layers_text(folded / factor, "f32", dtype))
+    kvq.compile(tmp_path / "model.mlir", tmp_path / "out", targets=[target[0]], ops=["store"], scales=mode)
+    layers = kvq.open(tmp_path / "out", "cuda").layers
+    assert mode == "argument" or len({method for layer in layers for method, _ in layer.kernel("store")["scales"].values()}) > 1
     tokens, blocks = 2**20, 2**20 // ROWS
     largest = torch.finfo(fp8).max
     caches = torch.empty(2, blocks, ROWS, 1, 256, dtype=torch.uint8, device="cuda")
     slots = torch.arange(tokens, device="cuda")
+    pairs = [torch.tensor(pair, device="cuda") for pair in tried.reshape(-1, 2)]
     for first in range(-(2**31), 2**31, tokens * 256):
         values = torch.arange(first, first + tokens * 256, device="cuda").to(torch.int32).view(torch.float32)
         rows = values.reshape(tokens, 1, 256)
-        for layer in artefact.layers:
-            layer.store(rows, rows, *caches, slots)
-            for cache, name in zip(caches, "kv", strict=True):
-                scale = torch.full((256,), layer.scales[name], device="cuda")
-                wanted = (rows / scale).clamp_(-largest, largest).to(fp8)
+        for index, pair in enumerate(pairs):
+            given = {"k_scale": pair[0], "v_scale": pair[1]} if mode == "argument" else {}
+            layers[index if mode == "fold" else 0].store(rows, rows, *caches, slots, **given)
+            for cache, scale in zip(caches, pair, strict=True):
+                # A tensor: torch multiplies by the reciprocal of a number.
+                wanted = (rows / scale.repeat(256)).clamp_(-largest, largest).to(fp8)
                 differ = cache.reshape(rows.shape) != wanted.view(torch.uint8)
                 # NaN has many codes.
                 differ &= ~(rows.isnan() & cache.reshape(rows.shape).view(fp8).isnan())
-                assert not differ.any(), (layer.scales[name], rows[differ][:4])
+                assert not differ.any(), (scale, rows[differ][:4])
 
 
 @pytest.fixture
