@@ -18,6 +18,7 @@ from make_isa_docs import ROOT
 # For a scale of 3/8: every one of them gives the reference's bits.
 LOADS = {
     "none": "none",
+    "none in the source's": "none in {source}",
     "none truncated": "none truncated",
     "multiply": "multiply(0.375)",
     "multiply truncated": "multiply(0.375) truncated",

@@ -192,13 +192,16 @@ Attribute ArithmeticAttr::parse(AsmParser &parser, Type) {
   if (count && parser.parseRParen())
     return {};
   SourceType in = SourceType::F32;
-  if (*method == Method::MultiplyPacked) {
+  const bool isPacked = *method == Method::MultiplyPacked;
+  if (isPacked && parser.parseKeyword("in"))
+    return {};
+  if (isPacked || (*method == Method::None && succeeded(parser.parseOptionalKeyword("in")))) {
     llvm::SMLoc loc = parser.getCurrentLocation();
-    FailureOr<SourceType> type = failure();
-    if (parser.parseKeyword("in") || failed(type = parseName<SourceType>(parser)))
+    FailureOr<SourceType> type = parseName<SourceType>(parser);
+    if (failed(type))
       return {};
     if ((in = *type) == SourceType::F32) {
-      parser.emitError(loc, "expected a packed multiplication in 'f16' or 'bf16', but got 'f32'");
+      parser.emitError(loc, "expected 'f16' or 'bf16', but got 'f32'");
       return {};
     }
   }
@@ -229,7 +232,7 @@ void ArithmeticAttr::print(AsmPrinter &printer) const {
     }
     printer << ")";
   }
-  if (getMethod() == Method::MultiplyPacked)
+  if (getIn() != SourceType::F32)
     printer << " in " << stringify(getIn());
   if (getTruncates())
     printer << " truncated";

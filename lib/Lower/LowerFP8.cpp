@@ -234,10 +234,14 @@ static LogicalResult checkArithmetic(ScaledOpInterface op, const Fp8Lowering &lo
     return op.emitOpError("expected an arithmetic of 'none', 'multiply' or 'multiply_packed', but "
                           "got '")
            << stringify(method) << "'";
-  if (isPacked && !lowering.decodes(format, in, arithmetic.getA().convertToFloat()))
-    return op.emitOpError("expected a chip that multiplies ")
-           << in << " values of " << stringify(format) << ", but got '"
-           << (getTarget(op) ? getTarget(op).getChip() : "none") << "'";
+  if (!lowering.decodes(format, in, arithmetic.getA().convertToFloat())) {
+    InFlightDiagnostic error = op.emitOpError("expected a chip that ");
+    if (isPacked)
+      error << "multiplies " << in << " values of " << stringify(format);
+    else
+      error << "decodes " << stringify(format) << " in " << in;
+    return error << ", but got '" << (getTarget(op) ? getTarget(op).getChip() : "none") << "'";
+  }
   bool isAmd = getTarget(op) && getTarget(op).getChipInfo().backend == Backend::ROCDL;
   if (arithmetic.getTruncates() && !wide.isBF16() && !(wide.isF16() && isAmd))
     return op.emitOpError("expected a chip that rounds toward zero in ")
@@ -279,12 +283,8 @@ LogicalResult LowerFP8::lower(DequantizeOp op) {
                            ? arithmetic.getA().convertToFloat()
                            : 1.0f;
   // The type that the products are rounded in.
-  Type in = builder.getF32Type();
-  if (arithmetic && arithmetic.getMethod() == Method::MultiplyPacked)
-    in = kvq::getType(builder.getContext(), arithmetic.getIn());
-  else if (arithmetic && arithmetic.getMethod() == Method::None && !truncates &&
-           (*lowering)->decodes(format, wide, factor))
-    in = wide;
+  Type in = arithmetic ? kvq::getType(builder.getContext(), arithmetic.getIn())
+                       : Type(builder.getF32Type());
   Value values = (*lowering)->decode(builder, codes, format, in, factor);
   if (!arithmetic)
     values = arith::MulFOp::create(builder, values, broadcastScale(builder, op.getScale(), values));

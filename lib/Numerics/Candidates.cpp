@@ -121,15 +121,13 @@ static unsigned countInstructions(const ScaleProblem &problem, const Arithmetic 
     return counts.widen[source] + multiplied + counts.encode.f32;
   }
   const StepCounts::ByType &narrow = arithmetic.truncates ? counts.truncate : counts.narrow;
-  auto through = [&](SourceType in) {
-    unsigned corrected =
-        arithmetic.method == Method::None && counts.decodesScaled ? counts.multiply[in] : 0;
-    unsigned converted = in == source ? 0 : counts.widen[in] + narrow[source];
-    return counts.decode[in] + corrected + multiplied + converted;
-  };
-  if (arithmetic.method == Method::None && !arithmetic.truncates)
-    return std::min(through(SourceType::F32), through(source));
-  return through(arithmetic.in);
+  const SourceType in = arithmetic.in;
+  // Integer code goes to float32 through float16.
+  const SourceType decoded = in == SourceType::BF16 ? in : SourceType::F16;
+  const bool isCorrected = arithmetic.method == Method::None && counts.decodesScaled &&
+                           getDecodeGap(problem.format, decoded) != 0;
+  return counts.decode[in] + (isCorrected ? counts.multiply[in] : 0) + multiplied +
+         (in == source ? 0 : counts.widen[in] + narrow[source]);
 }
 
 //===----------------------------------------------------------------------===//
@@ -143,7 +141,7 @@ struct CandidateRow {
   Method method;
   /// The constants, or none where the scale has none.
   Constants (*makeConstants)(const ScaleProblem &problem);
-  /// The 16-bit type of a packed multiplication; the source's if unsaid.
+  /// The type that is computed in; the source's 16-bit type if unsaid.
   std::optional<SourceType> in;
   /// Whether a load's last rounding is toward zero.
   bool truncates;
@@ -154,18 +152,19 @@ struct CandidateRow {
 
 // Of two that cost the same the first is tried first.
 static constexpr CandidateRow rows[] = {
-    {CandidateRow::Store, Method::None, makeNone, {}, false},
-    {CandidateRow::Store, Method::Multiply, makeReciprocal, {}, false},
+    {CandidateRow::Store, Method::None, makeNone, SourceType::F32, false},
+    {CandidateRow::Store, Method::Multiply, makeReciprocal, SourceType::F32, false},
     {CandidateRow::Store, Method::MultiplyPacked, makeReciprocal, {}, false},
-    {CandidateRow::Store, Method::TwoStep, makeTwoStep, {}, false},
-    {CandidateRow::Store, Method::Divide, makeDivision, {}, false, true},
+    {CandidateRow::Store, Method::TwoStep, makeTwoStep, SourceType::F32, false},
+    {CandidateRow::Store, Method::Divide, makeDivision, SourceType::F32, false, true},
 
     {CandidateRow::Load, Method::None, makeNone, {}, false},
-    {CandidateRow::Load, Method::None, makeNone, {}, true},
-    {CandidateRow::Load, Method::Multiply, makeTruncatingProduct, {}, true},
+    {CandidateRow::Load, Method::None, makeNone, SourceType::F32, false},
+    {CandidateRow::Load, Method::None, makeNone, SourceType::F32, true},
+    {CandidateRow::Load, Method::Multiply, makeTruncatingProduct, SourceType::F32, true},
     {CandidateRow::Load, Method::MultiplyPacked, makeProduct, SourceType::BF16, false},
     {CandidateRow::Load, Method::MultiplyPacked, makeProduct, SourceType::F16, false},
-    {CandidateRow::Load, Method::Multiply, makeProduct, {}, false, true},
+    {CandidateRow::Load, Method::Multiply, makeProduct, SourceType::F32, false, true},
 };
 
 int getDecodeGap(Fp8Format format, SourceType type) {
@@ -187,9 +186,9 @@ static Constants instantiate(const CandidateRow &row, const ScaleProblem &proble
     return std::nullopt;
   arithmetic->method = row.method;
   arithmetic->truncates = row.truncates;
-  if (row.method != Method::MultiplyPacked)
-    return arithmetic;
   arithmetic->in = row.in.value_or(problem.source);
+  if (row.in == SourceType::F32)
+    return arithmetic;
   if (arithmetic->in == SourceType::F32)
     return std::nullopt;
   float constant = problem.isLoad && problem.counts.decodesScaled

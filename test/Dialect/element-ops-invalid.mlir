@@ -65,7 +65,7 @@ func.func @unknown_method(%x: f32, %s: f32) {
 // -----
 
 func.func @packed_in_f32(%x: f32, %s: f32) {
-  // expected-error@+1 {{expected a packed multiplication in 'f16' or 'bf16', but got 'f32'}}
+  // expected-error@+1 {{expected 'f16' or 'bf16', but got 'f32'}}
   %q = kvq.quantize %x, %s using [#kvq.arithmetic<multiply_packed(1.0) in f32, tried 1>] : f32 to f8E4M3FN
   return
 }

@@ -15,6 +15,8 @@ func.func @round_trip(%a: f32, %b: vector<8xbf16>, %c: vector<2x4xf16>, %s: f32)
   %dt = kvq.dequantize %qp, %s using [#kvq.arithmetic<multiply(0.5) truncated, tried 256>] : vector<8xf8E4M3FN> to vector<8xbf16>
   // CHECK: kvq.dequantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
   %db = kvq.dequantize %qb, %s using [#kvq.arithmetic<none, tried 256>] : vector<8xf8E4M3FN> to vector<8xf32>
+  // CHECK: kvq.dequantize %{{.+}}, %{{.+}} using [#kvq.arithmetic<none in bf16, tried 256>] : vector<8xf8E4M3FN> to vector<8xbf16>
+  %dn = kvq.dequantize %qb, %s using [#kvq.arithmetic<none in bf16, tried 256>] : vector<8xf8E4M3FN> to vector<8xbf16>
   return
 }
 

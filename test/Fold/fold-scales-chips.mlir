@@ -41,6 +41,31 @@ module attributes {kvq.target = #kvq.target<chip = "CHIP">} {
     return %x : vector<8xbf16>
   }
 
+  // Without a scale codes go to the type by the shortest way: in the type itself where that costs least, or through float32.
+  // CHECK-LABEL: func.func @load_no_scale
+  // SM80: using [#kvq.arithmetic<none in bf16, tried 256>]
+  // SM80: using [#kvq.arithmetic<none, tried 256>]
+  // SM80: using [#kvq.arithmetic<none in f16, tried 256>]
+  // SM90: using [#kvq.arithmetic<none, tried 256>]
+  // SM90: using [#kvq.arithmetic<none, tried 256>]
+  // SM90: using [#kvq.arithmetic<none in f16, tried 256>]
+  // GFX950: using [#kvq.arithmetic<none in bf16, tried 256>]
+  // GFX950: using [#kvq.arithmetic<none in bf16, tried 256>]
+  // GFX950: using [#kvq.arithmetic<none in f16, tried 256>]
+  // GFX1201: using [#kvq.arithmetic<none truncated, tried 256>]
+  // GFX1201: using [#kvq.arithmetic<none truncated, tried 256>]
+  // GFX1201: using [#kvq.arithmetic<none truncated, tried 256>]
+  // HOST: using [#kvq.arithmetic<none truncated, tried 256>]
+  // HOST: using [#kvq.arithmetic<none truncated, tried 256>]
+  // HOST: using [#kvq.arithmetic<none, tried 256>]
+  func.func @load_no_scale(%c: vector<8xf8E4M3FN>, %d: vector<8xf8E5M2>) -> (vector<8xbf16>, vector<8xbf16>, vector<8xf16>) {
+    %scale = arith.constant 1.0 : f32
+    %x = kvq.dequantize %c, %scale : vector<8xf8E4M3FN> to vector<8xbf16>
+    %y = kvq.dequantize %d, %scale : vector<8xf8E5M2> to vector<8xbf16>
+    %z = kvq.dequantize %d, %scale : vector<8xf8E5M2> to vector<8xf16>
+    return %x, %y, %z : vector<8xbf16>, vector<8xbf16>, vector<8xf16>
+  }
+
   // The quotient of a power of two is exact in f16 or too small to matter.
   // CHECK-LABEL: func.func @store_power_of_two
   // SM80: using [#kvq.arithmetic<multiply_packed(2.000000e+00) in f16, tried 65536>]

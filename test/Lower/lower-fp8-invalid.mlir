@@ -30,6 +30,16 @@ module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
 // -----
 
 module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
+  func.func @no_scale(%c: f8E4M3FN, %s: f32) -> bf16 {
+    // expected-error@+1 {{expected a chip that decodes f8E4M3FN in 'bf16', but got 'sm_90'}}
+    %x = kvq.dequantize %c, %s using [#kvq.arithmetic<none in bf16, tried 1>] : f8E4M3FN to bf16
+    return %x : bf16
+  }
+}
+
+// -----
+
+module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
   func.func @toward_zero(%c: f8E4M3FN, %s: f32) -> f16 {
     // expected-error@+1 {{expected a chip that rounds toward zero in 'f16', but got 'sm_90'}}
     %x = kvq.dequantize %c, %s using [#kvq.arithmetic<multiply(1.5) truncated, tried 1>] : f8E4M3FN to f16

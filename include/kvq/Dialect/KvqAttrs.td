@@ -239,7 +239,8 @@ def Kvq_ArithmeticAttr : Kvq_Attr<"Arithmetic", "arithmetic"> {
     Written by `kvq-fold-scales`. `none` leaves the value alone, `multiply(a)` is
     x·a, `two_step(a, b)` is fma(x, a, x·b), `divide(a)` is x / a, all in float32;
     `multiply_packed(a) in f16` or `in bf16` is x·a in that type, two values an
-    instruction. A load's last rounding is to nearest even, or with `truncated`
+    instruction, and `none in f16` or `in bf16` a load that goes through no other
+    type. A load's last rounding is to nearest even, or with `truncated`
     toward zero, `a` being chosen so that this gives the same bits.
     `tried` counts the inputs that were put through the arithmetic and compared
     with the reference: all of a 16-bit source type, all codes for a load, or, with
@@ -251,14 +252,15 @@ def Kvq_ArithmeticAttr : Kvq_Attr<"Arithmetic", "arithmetic"> {
         a = #kvq.arithmetic<multiply(4.0), tried 65536>,
         b = #kvq.arithmetic<two_step(43.4587822, 1.06581410e-14), tried 514 by switch_points>,
         c = #kvq.arithmetic<multiply_packed(0.375) in f16, tried 256>,
-        d = #kvq.arithmetic<multiply(0.0231) truncated, tried 256>}
+        d = #kvq.arithmetic<multiply(0.0231) truncated, tried 256>,
+        e = #kvq.arithmetic<none in bf16, tried 256>}
     ```
   }];
   let parameters = (ins
     Kvq_NameParameter<"Method", "what is computed">:$method,
     APFloatParameter<"the first constant, float32">:$a,
     APFloatParameter<"the second constant, float32">:$b,
-    Kvq_NameParameter<"SourceType", "the type of a multiplication">:$in,
+    Kvq_NameParameter<"SourceType", "the type that is computed in">:$in,
     AttrParameter<"bool", "whether a load's last rounding is toward zero">:$truncates,
     AttrParameter<"uint64_t", "how many inputs were tried">:$tried,
     AttrParameter<"bool", "whether switch points were compared">:$by_switch_points);

@@ -15,7 +15,7 @@ namespace kvq {
 /// How a kernel applies a constant scale to a value x, every operation rounded
 /// to nearest even, in float32 but for the packed one:
 ///
-///   none             x
+///   none             x; a load decodes it in the type `in`
 ///   multiply         x * a
 ///   multiply_packed  x * a, two values an instruction, x, a and the product in
 ///                    the 16-bit type `in`

@@ -189,6 +189,27 @@ TEST(Proof, LoadsMultiplyPairsWhereTheProductsRoundAlike) {
             Method::Multiply);
 }
 
+// In the type itself, or through float32 where that costs less; the correction of
+// an exponent that is right already costs nothing.
+TEST(Proof, LoadsWithoutAScaleGoTheShortestWay) {
+  auto inOf = [](Fp8Format format, SourceType source, const StepCounts &counts) {
+    Arithmetic chosen = proveLoad(format, source, 1.0f, counts).arithmetic;
+    EXPECT_EQ(chosen.method, Method::None);
+    return chosen.in;
+  };
+  for (SourceType source : allValues<SourceType>())
+    EXPECT_EQ(inOf(Fp8Format::E4M3FN, source, packedChip()), source);
+  StepCounts counts;
+  counts.decode = {28, 4, 12};
+  counts.multiply = {4, 4, 8};
+  counts.narrow = {4, 4, 0};
+  counts.decodesScaled = true;
+  EXPECT_EQ(inOf(Fp8Format::E5M2, SourceType::BF16, counts), SourceType::F32);
+  EXPECT_EQ(inOf(Fp8Format::E5M2, SourceType::F16, counts), SourceType::F16);
+  counts.decode = {8, 4, 12};
+  EXPECT_EQ(inOf(Fp8Format::E5M2, SourceType::BF16, counts), SourceType::BF16);
+}
+
 // An independent look at the same: double arithmetic and the upper half.
 TEST(Proof, TruncatedProductsAreTheReferences) {
   unsigned truncated = 0, moved = 0;
