@@ -7,7 +7,7 @@ import sys
 from conftest import SOURCE
 
 sys.path.insert(0, str(SOURCE / "utils"))
-from make_chip_docs import natural, one_of_each_sort, records  # noqa: E402
+from make_chip_docs import natural, number, one_of_each_sort, records  # noqa: E402
 
 TOOLS = pathlib.Path(os.environ.get("KVQ_LLVM_TOOLS_DIR", "/usr/lib/llvm-22/bin"))
 
@@ -28,6 +28,11 @@ EMULATED = [name for name, backend in BACKENDS.items() if backend != "host"]
 def representatives():
     """One chip of each sort: those that differ in names and LLVM's features alone have the same kernels up to LLVM."""
     return [row["Name"] for row in one_of_each_sort(CHIPS.values(), ("Name", "Family", "Features"))]
+
+
+def max_access_bytes(chip):
+    """The widest access of a chip's thread."""
+    return number(CHIPS[chip]["MaxAccessBytes"])
 
 
 def is_fnuz(chip):

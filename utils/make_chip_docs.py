@@ -34,6 +34,11 @@ def one_of_each_sort(chips, ignored):
     return list(found.values())
 
 
+def number(bits):
+    """The number that a `bits<n>` field is, lowest bit first."""
+    return sum(bit << index for index, bit in enumerate(bits))
+
+
 def formats(bits):
     """The formats of a `bits<4>` field, lowest bit first."""
     chosen = [name for name, bit in zip(FORMATS, bits, strict=True) if bit]
@@ -54,10 +59,10 @@ def page(chips):
         lines += ["|---|---|---|---|---|---:|---:|---|"]
         for chip in sorted((c for c in chips if c["Backend"] == backend), key=natural):
             features = f"`{chip['Features']}`" if chip["Features"] else ""
-            number = {key: sum(bit << i for i, bit in enumerate(chip[key])) for key in ("WaveSize", "MaxAccessBytes")}
+            needed = f" with `{chip['WideFeatures']}`" if chip["WideFeatures"] else ""
             lines += [
                 f"| `{chip['Name']}` | {chip['Family']} | {'yes' if chip['Fnuz'] else 'no'} | {formats(chip['NativeStore'])} "
-                f"| {formats(chip['NativeLoad'])} | {number['WaveSize']} | {number['MaxAccessBytes']} bytes | {features} |"
+                f"| {formats(chip['NativeLoad'])} | {number(chip['WaveSize'])} | {number(chip['MaxAccessBytes'])} bytes{needed} | {features} |"
             ]
         lines += [""]
     return "\n".join(lines).rstrip("\n") + "\n"

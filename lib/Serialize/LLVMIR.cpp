@@ -117,6 +117,24 @@ llvm::Error checkLowered(mlir::Operation *module, const ChipInfo &chip) {
   return problem.empty() ? llvm::Error::success() : oneLineError(problem);
 }
 
+/// Whether `module` has an access of more than 16 bytes.
+bool hasWideAccess(mlir::Operation *module) {
+  constexpr unsigned usualBits = 128;
+  auto isWide = [](mlir::Type type) {
+    auto vector = mlir::dyn_cast<mlir::VectorType>(type);
+    return vector && vector.getNumElements() * vector.getElementTypeBitWidth() > usualBits;
+  };
+  auto result = module->walk([&](mlir::Operation *op) {
+    auto load = mlir::dyn_cast<mlir::LLVM::LoadOp>(op);
+    auto store = mlir::dyn_cast<mlir::LLVM::StoreOp>(op);
+    return (load && isWide(load.getRes().getType())) ||
+                   (store && isWide(store.getValue().getType()))
+               ? mlir::WalkResult::interrupt()
+               : mlir::WalkResult::advance();
+  });
+  return result.wasInterrupted();
+}
+
 /// The symbols that the code object exports.
 llvm::Expected<llvm::StringSet<>> kernelNames(mlir::Operation *module, const ChipInfo &chip) {
   TargetTraits traits = traitsOf(chip.backend);
@@ -153,10 +171,14 @@ void initializeTargets() {
   });
 }
 
-llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const ChipInfo &chip) {
+llvm::Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(const ChipInfo &chip,
+                                                                         bool isWide) {
   initializeTargets();
   llvm::Triple triple;
-  llvm::StringRef cpu = chip.name, features = chip.features;
+  llvm::StringRef cpu = chip.name;
+  std::string features = chip.features.str();
+  if (isWide && !chip.wideFeatures.empty())
+    features += "," + chip.wideFeatures.str();
   switch (chip.backend) {
   case Backend::NVVM:
     triple = llvm::Triple("nvptx64-nvidia-cuda");
@@ -273,13 +295,13 @@ llvm::Error checkDefined(const llvm::Module &module, const ChipInfo &chip) {
 
 /// Makes a module in a Unit by `make` and hands it to `use`, guarded.
 static llvm::Error
-withModule(const ChipInfo &chip, llvm::function_ref<llvm::Error(Unit &)> make,
+withModule(const ChipInfo &chip, bool isWide, llvm::function_ref<llvm::Error(Unit &)> make,
            llvm::function_ref<llvm::Error(llvm::Module &, llvm::TargetMachine &)> use) {
   auto unit = std::make_unique<Unit>();
   bool crashed;
   llvm::Error error = runGuarded(
       [&]() -> llvm::Error {
-        auto machine = createTargetMachine(chip);
+        auto machine = createTargetMachine(chip, isWide);
         if (!machine)
           return machine.takeError();
         unit->machine = std::move(*machine);
@@ -312,7 +334,7 @@ llvm::Error kvq::withOptimizedModule(
       return error;
     return checkDefined(*unit.module, chip);
   };
-  return withModule(chip, make, use);
+  return withModule(chip, hasWideAccess(module), make, use);
 }
 
 /// Writes `module` as an object file or assembly.
@@ -347,8 +369,8 @@ llvm::Expected<CodeObject> kvq::emitObject(const ChipInfo &chip,
     build(*unit.module);
     return unit.check();
   };
-  if (llvm::Error error =
-          withModule(chip, make, [&](llvm::Module &module, llvm::TargetMachine &machine) {
+  if (llvm::Error error = withModule(
+          chip, /*isWide=*/false, make, [&](llvm::Module &module, llvm::TargetMachine &machine) {
             return emit(module, machine, chip, llvm::CodeGenFileType::ObjectFile, code);
           }))
     return error;

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
+#include "llvm/Support/VersionTuple.h"
+#include <optional>
 
 using namespace kvq;
 
@@ -18,25 +20,46 @@ llvm::Expected<std::string> kvq::toPTX(mlir::Operation *module, const ChipInfo &
   return std::string(text->begin(), text->end());
 }
 
-/// Where the entries of a text of PTX begin: behind what is said of all of it.
-static size_t findBody(llvm::StringRef ptx) {
-  constexpr llvm::StringLiteral lastLine = "\n.address_size 64\n";
-  size_t place = ptx.find(lastLine);
-  return place == llvm::StringRef::npos ? place : place + lastLine.size();
+namespace {
+
+/// What is said of all of a text of PTX, around its version.
+struct Header {
+  llvm::StringRef before;
+  llvm::VersionTuple version;
+  llvm::StringRef after;
+};
+
+} // namespace
+
+/// Takes the header from `ptx`.
+static std::optional<Header> takeHeader(llvm::StringRef &ptx) {
+  constexpr llvm::StringLiteral directive = "\n.version ", lastLine = "\n.address_size 64\n";
+  size_t version = ptx.find(directive), last = ptx.find(lastLine);
+  if (version == llvm::StringRef::npos || last == llvm::StringRef::npos || last < version)
+    return std::nullopt;
+  version += directive.size();
+  Header header{ptx.take_front(version), {}, {}};
+  llvm::StringRef rest = ptx.take_front(last + lastLine.size()).drop_front(version);
+  header.after = rest.drop_front(rest.find('\n'));
+  if (header.version.tryParse(rest.drop_back(header.after.size())))
+    return std::nullopt;
+  ptx = ptx.drop_front(last + lastLine.size());
+  return header;
 }
 
 llvm::Expected<std::string> kvq::joinPTX(llvm::ArrayRef<llvm::StringRef> parts) {
-  std::string joined;
-  llvm::StringRef header;
+  Header header;
+  std::string bodies;
   for (llvm::StringRef part : parts) {
-    size_t body = findBody(part);
-    if (body == llvm::StringRef::npos)
+    std::optional<Header> own = takeHeader(part);
+    if (!own)
       return oneLineError("expected the header of PTX, but found none");
-    if (header.empty())
-      header = part.substr(0, body), joined = header.str();
-    if (part.substr(0, body) != header)
+    if (header.before.empty())
+      header = *own;
+    if (own->before != header.before || own->after != header.after)
       return oneLineError("expected PTX with the header of the parts before it");
-    joined += part.substr(body);
+    header.version = std::max(header.version, own->version);
+    bodies += part;
   }
-  return joined;
+  return (header.before + header.version.getAsString() + header.after + bodies).str();
 }

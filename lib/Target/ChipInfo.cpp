@@ -21,6 +21,7 @@ struct ChipRow {
   const char *features;
   bool fnuz;
   uint8_t nativeStore, nativeLoad, waveSize, maxAccessBytes;
+  const char *wideFeatures;
   const char *family;
   const char *packedConversions;
   bool multipliesBF16Pairs, multipliesF32Pairs, roundsToBF16, roundsF16Pairs, clampsNaN;
@@ -45,9 +46,9 @@ llvm::SmallVector<ChipInfo> sortedChips() {
                                : packedName == "ScaledEights" ? PackedConversions::ScaledEights
                                                               : PackedConversions::None;
     chips.push_back({row.name, row.family, backend, row.features, row.fnuz, row.waveSize,
-                     row.maxAccessBytes, packed, row.multipliesBF16Pairs, row.multipliesF32Pairs,
-                     row.roundsToBF16, row.roundsF16Pairs, row.clampsNaN, row.nativeStore,
-                     row.nativeLoad});
+                     row.maxAccessBytes, row.wideFeatures, packed, row.multipliesBF16Pairs,
+                     row.multipliesF32Pairs, row.roundsToBF16, row.roundsF16Pairs, row.clampsNaN,
+                     row.nativeStore, row.nativeLoad});
   }
   llvm::sort(chips, [](const ChipInfo &a, const ChipInfo &b) {
     if (a.backend != b.backend)

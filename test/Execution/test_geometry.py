@@ -101,7 +101,7 @@ def test_strides(build_dir, tmp_path, chip, geometry):
 
 
 @pytest.mark.parametrize("chip", CHIPS)
-@pytest.mark.parametrize("align", [1, 2, 4, 8, 16])
+@pytest.mark.parametrize("align", [1, 2, 4, 8, 16, 32])
 def test_alignment(build_dir, tmp_path, chip, align):
     kernels = Kernels(build_dir, tmp_path, chip, "bf16", "fp8", [PAIR], heads=4, head_size=64, align=align)
     for op in ("store", "load"):

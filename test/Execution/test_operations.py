@@ -4,7 +4,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from cases import GEOMETRIES, OPS, ROW_OPS
-from chips import BACKENDS, is_fnuz, representatives
+from chips import BACKENDS, is_fnuz, max_access_bytes, representatives
 from formulas import FORMATS, SOURCES, differences, load, store
 from kernels import build_described, cache_format, run_described, sample
 from layouts import LAYOUTS, Places
@@ -16,14 +16,17 @@ CONSTANTS = {"q": np.float32(200), "k": np.float32(100), "v": np.float32(7)}
 PARTNERS = {"f8E4M3FN": "f8E4M3FNUZ", "f8E4M3FNUZ": "f8E4M3FN", "f8E5M2": "f8E5M2FNUZ", "f8E5M2FNUZ": "f8E5M2"}
 GUARD = 0xA5
 
+# Chips, one of each sort, that need accesses of 32 bytes aligned.
+WIDE = [chip for chip in representatives() if BACKENDS[chip] != "host" and max_access_bytes(chip) == 32]
+
 CASES = [(layout, index) for layout in GEOMETRIES for index in range(2)]
 
 
 def aligned(count, dtype):
     """Guard bytes at a multiple of 64 bytes, as an array."""
     whole = np.full(count * np.dtype(dtype).itemsize + 64, GUARD, np.uint8)
-    start = -whole.ctypes.data % 64
-    return whole[start : start + count * np.dtype(dtype).itemsize].view(dtype)
+    # A slice of nothing that begins elsewhere would keep the old address.
+    return whole[-whole.ctypes.data % 64 :][: count * np.dtype(dtype).itemsize].view(dtype)
 
 
 def scale_text(scale):
@@ -312,6 +315,23 @@ def test_copies(build_dir, kvqc, tmp_path, chip, layout):
     random = np.random.default_rng(61)
     check_slots(kernels, random, np.int32, padding=0, count=True)
     check_gather(kernels, random, starts=True, count=True)
+
+
+@pytest.mark.parametrize("layout", GEOMETRIES, ids=lambda layout: layout.replace(" ", "-"))
+@pytest.mark.parametrize("chip", sample(WIDE, 2))
+def test_32_bytes(build_dir, kvqc, tmp_path, chip, layout):
+    """Accesses of 32 bytes, where a chip has them and the geometry allows them."""
+    geometry, options = GEOMETRIES[layout][0], ["align=32"]
+    source = source_of(WIDE.index(chip) + list(GEOMETRIES).index(layout))
+    kernels = Operations(build_dir, kvqc, tmp_path, chip, layout, geometry, source, "fp8", OPS, options=options)
+    random = np.random.default_rng(73)
+    check_slots(kernels, random)
+    check_gather(kernels, random, starts=True)
+    for op in OPS[3:]:
+        check_whole(kernels, op, random)
+    folder = tmp_path / "auto"
+    folder.mkdir()
+    check_slots(Operations(build_dir, kvqc, folder, chip, layout, geometry, source, "auto", ["store", "load"], options=options), random)
 
 
 @pytest.mark.parametrize("layout", ["nhd", "paged", "mla_segmented"])

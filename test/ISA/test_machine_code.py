@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from chips import CHIPS, is_fnuz
+from chips import CHIPS, is_fnuz, max_access_bytes
 from machine_code import code_object_version, read_cubin, read_hsaco
 from manifests import manifest_of
 
@@ -21,14 +21,9 @@ GPUS = {name: row for name, row in CHIPS.items() if row["Backend"] != "Host"}
 FORMATS = ["f8E4M3FN", "f8E4M3FNUZ", "f8E5M2", "f8E5M2FNUZ"]
 
 
-def bits(value):
-    """A bits<n> of TableGen's JSON as a number."""
-    return sum(bit << index for index, bit in enumerate(value)) if isinstance(value, list) else value
-
-
 def is_native(chip, direction, element):
     """Whether the chip table has an instruction for a format; a copy needs none."""
-    return element in FORMATS and bool(bits(CHIPS[chip][direction]) >> FORMATS.index(element) & 1)
+    return element in FORMATS and bool(CHIPS[chip][direction][FORMATS.index(element)])
 
 
 @pytest.fixture(
@@ -110,6 +105,29 @@ def test_code(request, artefact, chip):
     assert sum(pairs * load.count(pattern) for pattern, pairs in DECODE[backend].items()) == (
         elements if is_native(chip, "NativeLoad", element) else 0
     )
+
+
+@pytest.mark.parametrize("dtype", ["fp8", "auto"])
+@pytest.mark.parametrize("chip", [name for name in GPUS if max_access_bytes(name) == 32])
+def test_32_bytes(request, kvqc, tmp_path, chip, dtype):
+    """Where all that a thread moves lies at multiples of 32 bytes, an access has them; rows of 120 elements do not."""
+    layer = LAYER.format(source="bf16", dtype=dtype)
+    short = layer.replace("@layer index 0", "@short index 1").replace("head_size = 128", "head_size = 120")
+    (tmp_path / "layers.mlir").write_text(layer + short)
+    command = [kvqc, "compile", tmp_path / "layers.mlir", "-o", tmp_path / "out", "--align", "32", "--target", chip]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    manifest = manifest_of(tmp_path / "out")
+    code = read(request, tmp_path / "out", manifest, chip)
+    for kernel in manifest["kernels"]:
+        rows = 32 if kernel["head_size"] == 128 else 16
+        cache = rows if dtype == "auto" else rows // 2
+        slot = Counter({("load", 8): 1})
+        expected = {"store": {("load", rows): 2, ("store", cache): 2}, "load": {("load", cache): 2, ("store", rows): 2}}
+        assert code[kernel["symbol"]].accesses() == Counter(expected[kernel["op"]]) + slot
+    text = (tmp_path / "out" / f"{chip}.ptx").read_text()
+    assert text.count(".version") == 1
+    # Four of two kernels with FP8, eight of bit copies, each of which may be one of 8-byte numbers.
+    assert count(r"(?:ld\.global\.nc|st\.global)\.v(?:8\.b32|4\.b64)", text) == (4 if dtype == "fp8" else 8)
 
 
 @pytest.mark.parametrize("chip", [name for name, row in GPUS.items() if row["Backend"] == "NVVM"])

@@ -46,8 +46,10 @@ struct ChipInfo {
   bool fnuz;
   /// Threads that execute together (a warp, a wavefront); 1 on the host.
   unsigned waveSize;
-  /// The widest access of one thread to global memory, in bytes.
+  /// The widest access of one thread to global memory, in bytes, and the features
+  /// that one of more than 16 bytes needs beside the others.
   unsigned maxAccessBytes;
+  llvm::StringRef wideFeatures;
   /// How it converts pairs of 16-bit values.
   PackedConversions packedConversions;
   /// Whether one instruction multiplies two bf16 values (as on every GPU two f16

@@ -9,7 +9,8 @@
 // the documentation and the test matrices. To add a chip, add a `def`.
 //
 // Sources: PTX ISA 8.x/9.x, section cvt (FP8 conversions need sm_89 and
-// PTX 8.1) and section ld (256-bit vectors need sm_100); AMD Instinct MI300 and
+// PTX 8.1) and section ld (256-bit vectors need sm_100 and
+// PTX 8.8); AMD Instinct MI300 and
 // CDNA 4 ISA and RDNA 4 ISA manuals, V_CVT_PK_FP8_F32 and its kin; where no manual
 // is published (gfx1250), LLVM's features (fp8-conversion-insts) and instructions.
 //
@@ -44,8 +45,10 @@ class Chip<string name> {
   bit ClampsNaN = 0;
   // Threads that execute together.
   bits<8> WaveSize = ?;
-  // The widest access of one thread to global memory, in bytes.
+  // The widest access of one thread to global memory, in bytes, and the LLVM
+  // target features that accesses of more than 16 bytes need beside the others.
   bits<8> MaxAccessBytes = 16;
+  string WideFeatures = "";
   // The vendor's name of the family, for documentation.
   string Family = ?;
 }
@@ -71,6 +74,13 @@ class NvidiaFp8Chip<string name, string family, string features>
   let NativeStore = 0b0101;
   let NativeLoad = 0b0101;
   let PackedConversions = "Halves";
+}
+
+// ld.global.v8.b32 and st.global.v8.b32, from sm_100 on and PTX 8.8.
+class NvidiaWideChip<string name, string family, string features>
+    : NvidiaFp8Chip<name, family, features> {
+  let MaxAccessBytes = 32;
+  let WideFeatures = "+ptx88";
 }
 
 class AmdChip<string name, string family, int wave> : Chip<name> {
@@ -102,20 +112,11 @@ def SM87 : NvidiaBF16Chip<"sm_87", "Ampere", "+ptx74">;
 def SM88 : NvidiaBF16Chip<"sm_88", "Ampere", "+ptx90">;
 def SM89 : NvidiaFp8Chip<"sm_89", "Ada", "+ptx81">;
 def SM90 : NvidiaFp8Chip<"sm_90", "Hopper", "+ptx81">;
-def SM100 : NvidiaFp8Chip<"sm_100", "Blackwell", "+ptx86"> {
-  let MaxAccessBytes = 32;
-  let MultipliesF32Pairs = 1;
-}
-def SM103 : NvidiaFp8Chip<"sm_103", "Blackwell", "+ptx88"> {
-  let MaxAccessBytes = 32;
-  let MultipliesF32Pairs = 1;
-}
-def SM110 : NvidiaFp8Chip<"sm_110", "Blackwell", "+ptx90"> {
-  let MaxAccessBytes = 32;
-  let MultipliesF32Pairs = 1;
-}
-def SM120 : NvidiaFp8Chip<"sm_120", "Blackwell", "+ptx87">;
-def SM121 : NvidiaFp8Chip<"sm_121", "Blackwell", "+ptx88">;
+def SM100 : NvidiaWideChip<"sm_100", "Blackwell", "+ptx86"> { let MultipliesF32Pairs = 1; }
+def SM103 : NvidiaWideChip<"sm_103", "Blackwell", "+ptx88"> { let MultipliesF32Pairs = 1; }
+def SM110 : NvidiaWideChip<"sm_110", "Blackwell", "+ptx90"> { let MultipliesF32Pairs = 1; }
+def SM120 : NvidiaWideChip<"sm_120", "Blackwell", "+ptx87">;
+def SM121 : NvidiaWideChip<"sm_121", "Blackwell", "+ptx88">;
 
 // AMD: every chip from gfx908 on that LLVM knows. Not here: LLVM's generic targets
 // (gfx9-4-generic and others), which need code object version 6.
@@ -164,6 +165,6 @@ def ChipTable : GenericTable {
   let FilterClass = "Chip";
   let CppTypeName = "ChipRow";
   let Fields = ["Name", "Backend", "Features", "Fnuz", "NativeStore", "NativeLoad", "WaveSize",
-                "MaxAccessBytes", "Family", "PackedConversions", "MultipliesBF16Pairs",
+                "MaxAccessBytes", "WideFeatures", "Family", "PackedConversions", "MultipliesBF16Pairs",
                 "MultipliesF32Pairs", "RoundsToBF16", "RoundsF16Pairs", "ClampsNaN"];
 }

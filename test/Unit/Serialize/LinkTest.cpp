@@ -167,12 +167,32 @@ TEST(JoinedPtx, HasOneHeaderAndAllKernels) {
   }
 }
 
+// A part with 32-byte accesses needs a newer PTX than its neighbours.
+TEST(JoinedPtx, HasTheNewestVersionOfItsParts) {
+  const ChipInfo &chip = *findChip("sm_100");
+  std::string first = take(toPTX(copyKernelNamed(chip, "first").get(), chip));
+  std::string second = take(toPTX(copyKernelNamed(chip, "second").get(), chip));
+  llvm::StringRef old = ".version 8.6\n";
+  size_t place = second.find(old.str());
+  ASSERT_NE(place, std::string::npos);
+  second.replace(place, old.size(), ".version 8.10\n");
+  for (const std::string &joined :
+       {take(joinPTX({first, second})), take(joinPTX({second, first}))}) {
+    EXPECT_NE(joined.find(".version 8.10\n"), std::string::npos);
+    EXPECT_EQ(llvm::StringRef(joined).count(".version"), 1u);
+    EXPECT_EQ(llvm::StringRef(joined).count(".visible .entry"), 2u);
+  }
+}
+
 TEST(JoinedPtx, RefusesAnotherChipsHeader) {
   const ChipInfo &chip = *findChip("sm_90"), &other = *findChip("sm_80");
   std::string first = take(toPTX(copyKernelNamed(chip, "first").get(), chip));
   std::string second = take(toPTX(copyKernelNamed(other, "second").get(), other));
   EXPECT_NE(errorOf(joinPTX({first, second})).find("header"), std::string::npos);
   EXPECT_NE(errorOf(joinPTX({first, "no PTX"})).find("header"), std::string::npos);
+  std::string garbled = first;
+  garbled.replace(garbled.find(".version 8.1"), 12, ".version new");
+  EXPECT_NE(errorOf(joinPTX({first, garbled})).find("header"), std::string::npos);
 }
 
 TEST_P(LinkedCubin, HasTheKernelsOfAllParts) {
