@@ -12,6 +12,7 @@ import collections
 import dataclasses
 import pathlib
 import re
+import struct
 import subprocess
 
 
@@ -66,18 +67,57 @@ def read_cubin(path, nvdisasm):
     return kernels
 
 
+def _disassemble(path, chip, llvm_tools):
+    """The text of each kernel of an AMD code object by symbol."""
+    text = _run(llvm_tools / "llvm-objdump", "-d", "--no-show-raw-insn", f"--mcpu={chip}", path)
+    parts = re.split(r"^[0-9a-f]+ <(\w+)>:", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
 def read_hsaco(path, chip, llvm_tools):
     """The kernels of an AMD code object by symbol."""
     notes = _run(llvm_tools / "llvm-readelf", "--notes", path)
-    text = _run(llvm_tools / "llvm-objdump", "-d", "--no-show-raw-insn", f"--mcpu={chip}", path)
-    parts = re.split(r"^[0-9a-f]+ <(\w+)>:", text, flags=re.MULTILINE)
-    bodies = dict(zip(parts[1::2], parts[2::2], strict=True))
+    bodies = _disassemble(path, chip, llvm_tools)
     kernels = {}
     for note in notes.split(".group_segment_fixed_size:")[1:]:
         fact = dict(re.findall(r"^\s+\.(\w+):\s+(\S+)$", note, flags=re.MULTILINE))
         instructions = _until_last(re.findall(r"^\s+([a-z]\w+)", bodies[fact["name"]], flags=re.MULTILINE), "s_endpgm")
         kernels[fact["name"]] = Kernel(instructions, int(fact["vgpr_count"]), int(fact["private_segment_fixed_size"]))
     return kernels
+
+
+@dataclasses.dataclass
+class FloatModes:
+    """How an AMD kernel's waves begin to round, treat denormal numbers (3: keep them) and convert to 16 bits, and what of that its code changes."""
+
+    rounding: tuple
+    denormals: tuple
+    saturates_halves: bool
+    changed_bits: set
+
+
+def read_float_modes(path, chip, llvm_tools):
+    """The float modes of the kernels of an AMD code object by symbol: llvm/Support/AMDHSAKernelDescriptor.h has the fields."""
+    sections = re.search(r"\.rodata\s+PROGBITS\s+(\w+)\s+(\w+)", _run(llvm_tools / "llvm-readelf", "-S", path))
+    to_file = int(sections[2], 16) - int(sections[1], 16)
+    image = pathlib.Path(path).read_bytes()
+    symbols = re.findall(r"(\w+)\s+64 OBJECT.* (\w+)\.kd$", _run(llvm_tools / "llvm-readelf", "--dyn-syms", path), flags=re.MULTILINE)
+    bodies = _disassemble(path, chip, llvm_tools)
+    modes = {}
+    for address, symbol in symbols:
+        (word,) = struct.unpack_from("<I", image, int(address, 16) + to_file + 48)
+
+        def field(at, width, word=word):
+            return word >> at & (1 << width) - 1
+
+        # Of the mode register: rounding in bits 0 to 3, denormals in 4 to 7.
+        changed = set()
+        for kind in re.findall(r"s_(round|denorm)_mode", bodies[symbol]):
+            changed |= set(range(0, 4) if kind == "round" else range(4, 8))
+        for first, width in re.findall(r"s_setreg\w* hwreg\(HW_REG_(?:WAVE_)?MODE(?:, (\d+), (\d+))?\)", bodies[symbol]):
+            changed |= set(range(int(first or 0), int(first or 0) + int(width or 32)))
+        modes[symbol] = FloatModes((field(12, 2), field(14, 2)), (field(16, 2), field(18, 2)), bool(field(26, 1)), changed)
+    return modes
 
 
 def code_object_version(path, llvm_tools):
