@@ -73,11 +73,17 @@ private:
   std::string planRows();
 
   void setScales(ArrayRef<ScaleKind> kinds);
+  /// How many numbers a scale has: one, or one for each head.
+  size_t countNumbers(unsigned scale) const {
+    size_t end = scale + 1 < firstScales.size() ? firstScales[scale + 1] : plan->scales.size();
+    return end - firstScales[scale];
+  }
   /// The place in the plan's scales of the one for a head of a part.
   unsigned scaleFor(unsigned scale, int64_t head) const {
-    size_t end = scale + 1 < firstScales.size() ? firstScales[scale + 1] : plan->scales.size();
-    return firstScales[scale] + (end - firstScales[scale] > 1 ? unsigned(head) : 0);
+    return firstScales[scale] + (countNumbers(scale) > 1 ? unsigned(head) : 0);
   }
+  /// The least values of a row of `parts` that one number of a scale is for.
+  int64_t countPerNumber(ArrayRef<CachePart> parts) const;
   void chooseStep(Held from, Held to);
   HostMoves::Element elementOf(Held held) const;
   CacheAttr cacheOf(Held held) const;
@@ -208,6 +214,13 @@ void HostPlanner::addCaches(const CacheView &view, StringRef prefix,
   plan->arguments["num_blocks"] = numBlocks;
 }
 
+int64_t HostPlanner::countPerNumber(ArrayRef<CachePart> parts) const {
+  int64_t least = std::numeric_limits<int64_t>::max();
+  for (const CachePart &part : parts)
+    least = std::min(least, (countNumbers(part.scale) > 1 ? 1 : part.heads) * part.headSize);
+  return least;
+}
+
 int64_t HostPlanner::countTokens(int64_t elements) const {
   int64_t values = plan->from.getBytes() == 1 ? 256 : 65536;
   if (plan->from.getBytes() == 4)
@@ -250,11 +263,9 @@ void HostPlanner::addTable(int64_t numTokens, int64_t numBlocks) {
 std::string HostPlanner::planTokens() {
   bool stores = kind == CacheOpKind::Store;
   CacheView view(cache);
-  int64_t least = std::numeric_limits<int64_t>::max();
-  for (const CachePart &part : view.parts)
-    least = std::min(least, part.heads * part.headSize);
-  // Some tokens have no slot.
-  int64_t rows = cache.getBlockSize(), numTokens = countTokens(least) * 8 / 7 + 9;
+  // One token in seven has no slot.
+  int64_t rows = cache.getBlockSize();
+  int64_t numTokens = countTokens(countPerNumber(view.parts)) * 7 / 6 + 9;
   int64_t numBlocks = (numTokens - 1) / rows + 2, numSlots = numBlocks * rows;
   addCaches(view, "", stores ? plan->written : plan->inputs, numBlocks,
             (stores ? plan->to : plan->from).getBytes());
@@ -304,10 +315,8 @@ std::string HostPlanner::planBlocks() {
   const CacheOpInfo &info = getInfo(kind);
   plan->inPlace = kind == CacheOpKind::Rescale;
   CacheView from(cacheOf(info.from)), to(cacheOf(info.to));
-  int64_t rows = cache.getBlockSize(), least = std::numeric_limits<int64_t>::max();
-  for (const CachePart &part : from.parts)
-    least = std::min(least, part.heads * part.headSize);
-  int64_t numBlocks = (countTokens(least) - 1) / rows + 1;
+  int64_t rows = cache.getBlockSize();
+  int64_t numBlocks = (countTokens(countPerNumber(from.parts)) - 1) / rows + 1;
   addCaches(from, plan->inPlace ? "" : "from_", plan->inputs, numBlocks, plan->from.getBytes());
   if (!plan->inPlace)
     addCaches(to, "", plan->written, numBlocks, plan->to.getBytes());

@@ -1,12 +1,14 @@
 """Scales of one number a KV head: refused as the rules say, and taken with --per-head-scales."""
 
 import json
+import re
 import subprocess
 import sys
 
 import ml_dtypes
 import numpy as np
 import pytest
+from artefacts import compiled, copy_of, rewrite
 from conftest import SOURCE
 from driver import Run, checkpoint, f32, layer, scales
 from manifests import manifest_of
@@ -159,3 +161,80 @@ def test_llm_compressors_files(kvqc, inspected, tmp_path):
             assert np.array_equal(np.float32(entry["resolved"][name]["values"]), expected)
     Run(kvqc, "compile", path, "-o", tmp_path / "out", "--per-head-scales", "--target", "sm_90").succeeds()
     Run(kvqc, "compile", path, "-o", tmp_path / "out", "--target", "sm_90").fails(REFUSAL, HINT)
+
+
+# What kvqc says of a folder.
+
+OPS = "store,load,gather,convert,convert_back,rescale,transcode_to_ocp"
+
+
+@pytest.fixture(scope="module")
+def artefact(kvqc, tmp_path_factory):
+    """A layer with two numbers for K and two for V, and one with two for K alone; every operation that has a scale or none."""
+    folder = tmp_path_factory.mktemp("heads")
+    text = layer(0, 4, 2, 64, scales="checkpoint(k = dense<[0.5, 0.25]> : tensor<2xf32>, v = dense<[0.023, 0.125]> : tensor<2xf32>)")
+    text += layer(1, 4, 2, 64, scales="checkpoint(k = dense<[0.75, 0.0077]> : tensor<2xf32>, v = 0.031)")
+    (folder / "model.mlir").write_text(text)
+    return compiled(kvqc, folder / "model.mlir", folder / "out", "--per-head-scales", "--ops", OPS, "--target", "sm_90", "--target", "host")
+
+
+def test_show(kvqc, artefact):
+    lines = Run(kvqc, "show", artefact).succeeds().stdout.splitlines()
+    [store] = [line for line in lines if line.startswith("host ") and " store " in line and "0.125" in line]
+    assert "k [0.5, 0.25] by " in store and ", v [0.023, 0.125] by " in store
+    [of_layer] = [line for line in lines if "layers.1" in line and " host " in line]
+    assert re.search(r" host +1\.0 +\[0\.75, 0\.0077\] +0\.031 +1\.0 ", of_layer)
+    assert json.loads(Run(kvqc, "show", artefact, "--format", "json").succeeds().stdout) == manifest_of(artefact)
+
+
+def test_diff_names_the_numbers(kvqc, artefact, tmp_path):
+    text = (artefact.parent / "model.mlir").read_text().replace("[0.023, 0.125]", "[0.023, 0.25]")
+    (tmp_path / "model.mlir").write_text(text)
+    options = ["--per-head-scales", "--ops", OPS, "--target", "sm_90", "--target", "host"]
+    after = compiled(kvqc, tmp_path / "model.mlir", tmp_path / "out", *options)
+    run = Run(kvqc, "diff", artefact, after)
+    assert run.status == 1
+    lines = run.stdout.splitlines()
+    for target in ("sm_90", "host"):
+        assert f"layer layers.0: {target}: v [0.023, 0.125] -> [0.023, 0.25]" in lines
+    assert not any(line.startswith("layer layers.1") for line in lines)
+    # Of one kernel the numbers alone.
+    other = copy_of(artefact, tmp_path / "other")
+    rewrite(other, lambda manifest: manifest["kernels"][0]["scales"]["k"]["value"]["values"].reverse())
+    symbol, tried = manifest_of(artefact)["kernels"][0]["symbol"], 2 * 65536
+    method = manifest_of(artefact)["kernels"][0]["scales"]["k"]["method"]
+    assert Run(kvqc, "diff", artefact, other).stdout.splitlines() == [
+        f"kernel sm_90: {symbol}: k scale [0.5, 0.25] by {method}, {tried} tried -> [0.25, 0.5] by {method}, {tried} tried"
+    ]
+    assert Run(kvqc, "diff", artefact, artefact).succeeds().stdout == ""
+
+
+@pytest.mark.parametrize("layout", ["nhd", "hnd", "paged", "paged_interleaved"])
+def test_verify_runs_every_value_through_every_head(kvqc, tmp_path, layout):
+    text = layer(0, 4, 2, 64, scales="checkpoint(k = dense<[0.5, 0.25]> : tensor<2xf32>, v = dense<[0.023, 0.0077]> : tensor<2xf32>)")
+    (tmp_path / "model.mlir").write_text(text)
+    options = ["--per-head-scales", "--layout", layout, "--ops"]
+    numbers = {}
+    for op, values in (("store", 65536), ("load", 256), ("convert", 65536), ("convert_back", 256), ("rescale", 256)):
+        out = compiled(kvqc, tmp_path / "model.mlir", tmp_path / op, *options, op)
+        words = Run(kvqc, "verify", out).succeeds().stdout.splitlines()[-1].split()
+        assert words[:4] == ["1", "host", "kernels", "run:"]
+        numbers[op] = (int(words[4]), 2 * 2 * values)
+    assert all(done >= needed for done, needed in numbers.values()), numbers
+
+
+@pytest.mark.parametrize("head", [0, 1])
+@pytest.mark.parametrize("scale", ["k", "v"])
+def test_verify_sees_another_number_of_one_head(kvqc, artefact, tmp_path, scale, head):
+    other = copy_of(artefact, tmp_path / "other")
+
+    def change(manifest):
+        for kernel in manifest["kernels"]:
+            if isinstance(kernel["scales"].get(scale, {}).get("value"), dict):
+                kernel["scales"][scale]["value"]["values"][head] *= 1.001
+
+    rewrite(other, change)
+    run = Run(kvqc, "verify", other)
+    run.fails("host.so: kernel 'kvq_store_nhd", "the bits 0x", "expected 0x", "with the scale ")
+    number = {"k": [0.5, 0.25], "v": [0.023, 0.125]}[scale][head]
+    assert np.isclose(float(run.stderr.rsplit(" ", 1)[1]), 1.001 * number, rtol=1e-5)
