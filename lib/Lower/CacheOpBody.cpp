@@ -27,6 +27,10 @@ Value CacheOpBody::read(unsigned part, const Place &place, int64_t width) {
   return from[part]->load(builder, place, width);
 }
 
+void CacheOpBody::write(unsigned part, const Place &place, Value vector) {
+  to[part]->store(builder, place, vector);
+}
+
 Side::Array CacheOpBody::array(Value base, Type element, int64_t access, bool isConstant) const {
   bool isAligned = spec.chip->backend != Backend::Host;
   return {base, element, access, isAligned, isConstant};
@@ -39,6 +43,14 @@ std::unique_ptr<Side> CacheOpBody::cacheSide(const CachePart &part, Role caches,
   Value base = getOperands(op, caches)[part.cache];
   return std::make_unique<CacheSide>(array(base, element, access, isConstant), part, own,
                                      spec.cache.getBlockSize());
+}
+
+bool CacheOpBody::convertsAlike() const {
+  const MovedPart &first = mapping.parts.front();
+  return !scales.empty() && llvm::all_equal(scales) &&
+         llvm::all_of(mapping.parts, [&](const MovedPart &part) {
+           return part.heads == 1 && part.width == first.width;
+         });
 }
 
 ArrayAttr CacheOpBody::arithmeticOf(unsigned scale) {
@@ -119,12 +131,12 @@ public:
     }
   }
 
-  void write(unsigned part, const Place &place, Value vector) override {
-    if (spec.cache.getFp8Format())
-      vector = spec.kind == CacheOpKind::Store
-                   ? quantize(vector, spec.cache.getElement(), scales[part], place.head)
-                   : dequantize(vector, spec.sourceType, scales[part], place.head);
-    to[part]->store(builder, place, vector);
+  Value convert(unsigned part, Value head, Value vector) override {
+    if (!spec.cache.getFp8Format())
+      return vector;
+    return spec.kind == CacheOpKind::Store
+               ? quantize(vector, spec.cache.getElement(), scales[part], head)
+               : dequantize(vector, spec.sourceType, scales[part], head);
   }
 
 protected:
@@ -137,9 +149,6 @@ protected:
                                 builder.constant(1), LLVM::AtomicOrdering::monotonic);
     });
   }
-
-private:
-  SmallVector<unsigned> scales;
 };
 
 class SlotBody : public TokenBody {
@@ -284,32 +293,24 @@ public:
     }
   }
 
-  void write(unsigned part, const Place &place, Value vector) override {
+  Value convert(unsigned part, Value head, Value vector) override {
     Type element = getToCache(spec).getElement();
     unsigned scale = scales[part];
     switch (spec.kind) {
     case CacheOpKind::Convert:
-      vector = quantize(vector, element, scale, place.head);
-      break;
+      return quantize(vector, element, scale, head);
     case CacheOpKind::ConvertBack:
-      vector = dequantize(vector, element, scale, place.head);
-      break;
+      return dequantize(vector, element, scale, head);
     case CacheOpKind::Rescale: {
       Value old = getOperands(op, Role::FromScales)[scale];
       Value values = DequantizeOp::create(builder, like(vector, builder.getF32Type()), vector, old,
                                           ArrayAttr());
-      vector = quantize(values, element, scale, place.head);
-      break;
+      return quantize(values, element, scale, head);
     }
     default:
-      vector = TranscodeOp::create(builder, like(vector, element), vector);
-      break;
+      return TranscodeOp::create(builder, like(vector, element), vector);
     }
-    to[part]->store(builder, place, vector);
   }
-
-private:
-  SmallVector<unsigned> scales;
 };
 
 //===----------------------------------------------------------------------===//
@@ -329,8 +330,8 @@ public:
         moved.headSize));
   }
 
-  void write(unsigned part, const Place &place, Value vector) override {
-    to[part]->store(builder, place, quantize(vector, spec.cache.getElement(), 0, place.head));
+  Value convert(unsigned, Value head, Value vector) override {
+    return quantize(vector, spec.cache.getElement(), 0, head);
   }
 };
 

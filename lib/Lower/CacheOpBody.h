@@ -40,9 +40,15 @@ public:
   /// null where that would take too long.
   virtual mlir::Value getSlotAhead(mlir::Value row) { return row; }
 
-  /// The vector of `width` elements at a place of a part, and what is done to it.
-  virtual mlir::Value read(unsigned part, const Place &place, int64_t width);
-  virtual void write(unsigned part, const Place &place, mlir::Value vector) = 0;
+  /// The vector of `width` elements at a place of a part, what becomes of it in
+  /// the head `head`, and where that goes.
+  mlir::Value read(unsigned part, const Place &place, int64_t width);
+  virtual mlir::Value convert(unsigned part, mlir::Value head, mlir::Value vector) {
+    return vector;
+  }
+  virtual void write(unsigned part, const Place &place, mlir::Value vector);
+  /// Whether vectors of all parts have one width and become the same.
+  bool convertsAlike() const;
 
   /// The address that `read` reads from.
   mlir::Value getReadAddress(unsigned part, const Place &place) {
@@ -66,6 +72,8 @@ protected:
   CacheOpInterface op;
   CacheKernelSpec spec;
   ThreadMapping mapping;
+  /// The scale of each part; none where an operation has no parts that share one.
+  llvm::SmallVector<unsigned, 2> scales;
   /// What each part is read from, and written to where it is only moved.
   llvm::SmallVector<std::unique_ptr<Side>, 3> from, to;
 

@@ -64,6 +64,13 @@ private:
   void moveVector(Value row, Value slot, Value index32);
   /// Moves the vectors at one place of the parts from `first` to before `end`.
   void moveParts(unsigned first, unsigned end, Value row, Value slot, Value index32);
+  /// Where vector `index32` of a part is.
+  Place placeOf(unsigned part, Value row, Value slot, Value index32);
+  /// Has `body` build what is done in each part, of which vector `index32` of a row
+  /// chooses one, with the vector's number there; gives what they give, of type
+  /// `type` or nothing.
+  using PartBody = llvm::function_ref<Value(unsigned part, Value index32)>;
+  Value chooseFrom(unsigned part, Value index32, Type type, PartBody body);
   void moveColumns(Value row, Value element, Value columns);
 
   CacheOpInterface op;
@@ -78,38 +85,71 @@ private:
 // Threads
 //===----------------------------------------------------------------------===//
 
+Place CacheOpLowering::placeOf(unsigned part, Value row, Value slot, Value index32) {
+  const MovedPart &moved = mapping.parts[part];
+  int64_t perHead = moved.headSize / moved.width;
+  return {row, slot, builder.div(index32, perHead),
+          builder.mul(builder.rem(index32, perHead), moved.width)};
+}
+
 void CacheOpLowering::moveParts(unsigned first, unsigned end, Value row, Value slot,
                                 Value index32) {
-  const MovedPart &part = mapping.parts[first];
-  int64_t perHead = part.headSize / part.width;
-  Place place{row, slot, builder.div(index32, perHead),
-              builder.mul(builder.rem(index32, perHead), part.width)};
+  Place place = placeOf(first, row, slot, index32);
   // All loads come before the first store, so that they are under way together.
   SmallVector<Value> vectors;
   for (unsigned i = first; i < end; ++i)
-    vectors.push_back(body->read(i, place, part.width));
+    vectors.push_back(body->read(i, place, mapping.parts[first].width));
   for (unsigned i = first; i < end; ++i)
-    body->write(i, place, vectors[i - first]);
+    body->write(i, place, body->convert(i, place.head, vectors[i - first]));
+}
+
+Value CacheOpLowering::chooseFrom(unsigned part, Value index32, Type type, PartBody body) {
+  if (part + 1 == mapping.parts.size())
+    return body(part, index32);
+  int64_t vectors = mapping.parts[part].getVectors();
+  Value isOfPart = builder.compare(arith::CmpIPredicate::ult, index32, vectors);
+  auto choice = scf::IfOp::create(builder, type ? TypeRange(type) : TypeRange(), isOfPart,
+                                  /*withElseRegion=*/true);
+  OpBuilder::InsertionGuard guard(builder);
+  auto build = [&](Block *block, llvm::function_ref<Value()> give) {
+    builder.setInsertionPointToStart(block);
+    Value given = give();
+    if (type)
+      scf::YieldOp::create(builder, given);
+  };
+  build(choice.thenBlock(), [&] { return body(part, index32); });
+  build(choice.elseBlock(),
+        [&] { return chooseFrom(part + 1, builder.add(index32, -vectors), type, body); });
+  return type ? choice.getResult(0) : Value();
 }
 
 void CacheOpLowering::moveVector(Value row, Value slot, Value index32) {
   unsigned count = mapping.parts.size();
   if (mapping.together)
     return moveParts(0, count, row, slot, index32);
-  int64_t first = 0;
-  OpBuilder::InsertionGuard guard(builder);
-  for (unsigned i = 0; i < count; ++i) {
-    int64_t end = first + mapping.parts[i].getVectors();
-    Value own = first == 0 ? index32 : builder.add(index32, -first);
-    if (i + 1 == count)
-      return moveParts(i, i + 1, row, slot, own);
-    Value isOfPart = builder.compare(arith::CmpIPredicate::ult, index32, end);
-    auto choice = scf::IfOp::create(builder, isOfPart, /*withElseRegion=*/true);
-    builder.setInsertionPointToStart(choice.thenBlock());
-    moveParts(i, i + 1, row, slot, own);
-    builder.setInsertionPointToStart(choice.elseBlock());
-    first = end;
+  if (!body->convertsAlike()) {
+    chooseFrom(0, index32, {}, [&](unsigned part, Value own) {
+      moveParts(part, part + 1, row, slot, own);
+      return Value();
+    });
+    return;
   }
+  // One code converts what the parts have: warps that have vectors of both do it
+  // once. A type of FP8 does not leave a region.
+  int64_t width = mapping.parts.front().width;
+  Type element = getFromCache(body->getSpec()).getElement();
+  auto bitsType = VectorType::get({width}, builder.bitsOf(element));
+  Value bits = chooseFrom(0, index32, bitsType, [&](unsigned part, Value own) -> Value {
+    Value vector = body->read(part, placeOf(part, row, slot, own), width);
+    return arith::BitcastOp::create(builder, bitsType, vector);
+  });
+  Value vector = arith::BitcastOp::create(builder, VectorType::get({width}, element), bits);
+  constexpr int64_t onlyHead = 0;
+  vector = body->convert(0, builder.constantLike(onlyHead, index32), vector);
+  chooseFrom(0, index32, {}, [&](unsigned part, Value own) {
+    body->write(part, placeOf(part, row, slot, own), vector);
+    return Value();
+  });
 }
 
 void CacheOpLowering::lowerToThreads() {
@@ -146,7 +186,7 @@ void CacheOpLowering::moveColumns(Value row, Value element, Value columns) {
   int64_t width = mapping.parts.front().width;
   auto move = [&](Value at, int64_t count) {
     Place place{row, row, builder.constant(0), at};
-    body->write(0, place, body->read(0, place, count));
+    body->write(0, place, body->convert(0, place.head, body->read(0, place, count)));
   };
   if (width == 1)
     return move(element, 1);
@@ -205,7 +245,7 @@ void CacheOpLowering::lowerToLoops() {
               LLVM::Prefetch::create(builder, ahead, toRead, intoAllCaches, data);
             }
             Place place{row, slot, head, element};
-            body->write(i, place, body->read(i, place, width));
+            body->write(i, place, body->convert(i, head, body->read(i, place, width)));
           });
         });
       }

@@ -9,7 +9,7 @@ import subprocess
 from collections import Counter
 
 import pytest
-from chips import CHIPS, is_fnuz, max_access_bytes
+from chips import CHIPS, is_fnuz, max_access_bytes, representatives
 from machine_code import code_object_version, read_cubin, read_hsaco
 from manifests import manifest_of
 
@@ -128,6 +128,23 @@ def test_32_bytes(request, kvqc, tmp_path, chip, dtype):
     assert text.count(".version") == 1
     # Four of two kernels with FP8, eight of bit copies, each of which may be one of 8-byte numbers.
     assert count(r"(?:ld\.global\.nc|st\.global)\.v(?:8\.b32|4\.b64)", text) == (4 if dtype == "fp8" else 8)
+
+
+@pytest.mark.parametrize("chip", [chip for chip in representatives() if chip in GPUS])
+def test_latent_rows(request, kvqc, tmp_path, chip):
+    """The two parts of a latent row are loaded and converted by the same code."""
+    latent = "heads = 128, kv_heads = 1, head_size = 576, kv_lora_rank = 512, qk_rope_head_dim = 64"
+    layer = LAYER.format(source="bf16", dtype="fp8").replace("heads = 32, kv_heads = 8, head_size = 128", latent)
+    (tmp_path / "layer.mlir").write_text(layer)
+    command = [kvqc, "compile", tmp_path / "layer.mlir", "-o", tmp_path / "out", "--layout", "mla", "--target", chip]
+    subprocess.run(command, capture_output=True, text=True, check=True)
+    manifest = manifest_of(tmp_path / "out")
+    code, made = read(request, tmp_path / "out", manifest, chip), kernels(manifest, chip)
+    store, load = (code[made[op]["symbol"]] for op in ("store", "load"))
+    # Each thread has a slot of its own; one access for both parts, and no narrower one beside it.
+    assert {size: count for (side, size), count in store.accesses().items() if side == "load"} == {16: 1, 8: 1}
+    assert load.accesses() == Counter({("load", 8): 2, ("store", 16): 1})
+    assert store.count(ENCODE[CHIPS[chip]["Backend"]]) == (4 if is_native(chip, "NativeStore", made["store"]["cache_type"]) else 0)
 
 
 @pytest.mark.parametrize("chip", [name for name, row in GPUS.items() if row["Backend"] == "NVVM"])
