@@ -14,6 +14,7 @@
 #include "kvq/Passes.h"
 #include "mlir/Dialect/GPU/IR/GPUDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <limits>
 
 namespace kvq {
 #define GEN_PASS_DEF_LOWERCACHEOPSPASS
@@ -203,13 +204,19 @@ void CacheOpLowering::moveColumns(Value row, Value element, Value columns) {
 void CacheOpLowering::lowerColumnsToThreads() {
   int64_t width = mapping.parts.front().width, vectors = mapping.vectorsPerBlock;
   Value columns = getOperands(op, ArgumentRole::NumColumns).front();
-  Value block = blockId();
-  // With no columns there are no blocks, but nothing may divide by zero.
-  Value blocksPerRow = arith::MaxSIOp::create(
-      builder, builder.div(builder.add(columns, width * vectors - 1), width * vectors),
-      builder.constant(1));
-  Value row = arith::DivUIOp::create(builder, block, blocksPerRow);
-  Value which = arith::RemUIOp::create(builder, block, blocksPerRow);
+  // A grid has no more than 2^32 blocks, so that no row has more either; 32 bits
+  // divide several times as fast as 64. With no columns there are no blocks, but
+  // nothing may divide by zero.
+  Value blocksPerRow = builder.div(builder.add(columns, width * vectors - 1), width * vectors);
+  blocksPerRow = arith::MinUIOp::create(builder, blocksPerRow,
+                                        builder.constant(std::numeric_limits<uint32_t>::max()));
+  blocksPerRow = arith::MaxUIOp::create(builder, blocksPerRow, builder.constant(1));
+  auto narrow = [&](Value value) {
+    return arith::TruncIOp::create(builder, builder.getI32Type(), value);
+  };
+  Value block32 = narrow(blockId()), divisor32 = narrow(blocksPerRow);
+  Value row = builder.extend(arith::DivUIOp::create(builder, block32, divisor32));
+  Value which = builder.extend(arith::RemUIOp::create(builder, block32, divisor32));
   Value vector = builder.add(builder.mul(which, vectors), builder.extend(threadId32()));
   Value element = builder.mul(vector, width);
   Value hasWork = builder.both(builder.compare(arith::CmpIPredicate::slt, row, body->getNumRows()),
