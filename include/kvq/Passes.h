@@ -8,6 +8,7 @@
 #ifndef KVQ_PASSES_H
 #define KVQ_PASSES_H
 
+#include "kvq/Support/Float32Option.h"
 #include "kvq/Support/NameOptions.h"
 #include "mlir/Pass/Pass.h"
 

@@ -105,6 +105,12 @@ def GenerateKernelsPass : Pass<"kvq-generate-kernels", "::mlir::ModuleOp"> {
     `scales=argument` (default: `fold`) scales stay pointers, as they do in layers
     whose scales are calculated on the fly.
 
+    With several alignments in `align`, or with `scales=both`, an operation has
+    several kernels: the first alignment's, folded where scales can be, goes by the
+    operation's name in `kernels`, the others by names as `store.align4`,
+    `store.dynamic` and `store.align4_dynamic`. One that needs of its arguments what
+    an earlier one needs is left out.
+
     ```mlir
     module attributes {kvq.target = #kvq.target<chip = "sm_90">} {
       kvq.attention @layer index 0 geometry <heads = 32, kv_heads = 8, head_size = 128>
@@ -118,14 +124,14 @@ def GenerateKernelsPass : Pass<"kvq-generate-kernels", "::mlir::ModuleOp"> {
     ListOption<"ops", "ops", "std::string", "The operations to make kernels for">,
     NameOption<"layout", "layout", "LayoutKind", "NHD", "The order inside a cache block">,
     Option<"blockSize", "block-size", "int64_t", "16", "Rows of a cache block">,
-    Option<"align", "align", "int64_t", "16", "Bytes that pointers and strides are multiples of">,
+    ListOption<"align", "align", "int64_t", "Bytes that pointers and strides are multiples of">,
     Option<"tensorParallelSize", "tensor-parallel-size", "int64_t", "1", "Ranks that share the heads">,
     NameOption<"bounds", "bounds", "Bounds", "Check", "What happens to slots beyond the cache">,
     NameOption<"slotType", "slot-type", "SlotType", "I64", "The integers of slot_mapping">,
     Option<"paddingSlot", "padding-slot", "int64_t", "-1", "A slot that is skipped, as the negative ones are">,
-    Option<"qScaleConstant", "q-scale-constant", "double", "200.0", "What compute_scales divides q by">,
-    Option<"kScaleConstant", "k-scale-constant", "double", "200.0", "What compute_scales divides k by">,
-    Option<"vScaleConstant", "v-scale-constant", "double", "100.0", "What compute_scales divides v by">,
+    Option<"qScaleConstant", "q-scale-constant", "::kvq::Float32Option", "200.0f", "What compute_scales divides q by">,
+    Option<"kScaleConstant", "k-scale-constant", "::kvq::Float32Option", "200.0f", "What compute_scales divides k by">,
+    Option<"vScaleConstant", "v-scale-constant", "::kvq::Float32Option", "100.0f", "What compute_scales divides v by">,
     NameOption<"scales", "scales", "ScalesMode", "Fold", "Whether scales become constants">,
   ];
   let dependentDialects = ["::kvq::KvqDialect", "::mlir::gpu::GPUDialect",

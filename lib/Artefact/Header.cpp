@@ -102,23 +102,47 @@ static void appendKernel(const ManifestKernel &kernel, std::string &text) {
   text += "}\n";
 }
 
-/// The symbol of an operation of a layer; empty if it has none.
-static std::string symbolOf(const ManifestLayerTarget &layer, const std::string &op) {
-  for (const auto &[name, symbol] : layer.kernels)
-    if (name == op)
+namespace {
+
+/// What kvq_layer has a symbol of: an operation, or one of its variants.
+struct LayerMember {
+  std::string op, variant;
+
+  std::string name() const { return variant.empty() ? op : op + "_" + variant; }
+  bool operator==(const LayerMember &other) const {
+    return op == other.op && variant == other.variant;
+  }
+};
+
+} // namespace
+
+/// The symbol of a member of a layer; empty if it has none.
+static std::string symbolOf(const ManifestLayerTarget &layer, const LayerMember &member) {
+  for (const auto &[op, symbol] : layer.kernels)
+    if (member == LayerMember{op, ""})
       return symbol;
+  for (const ManifestVariant &variant : layer.variants)
+    if (member == LayerMember{variant.op, variant.name})
+      return variant.symbol;
   return "";
 }
 
-/// The operations of the artefact: store and load, and what else layers have.
-static std::vector<std::string> listOperations(const Manifest &manifest) {
-  std::vector<std::string> ops = {"store", "load"};
+/// The members of all layers: store and load, other operations, and variants.
+static std::vector<LayerMember> listMembers(const Manifest &manifest) {
+  std::vector<LayerMember> members = {{"store", ""}, {"load", ""}};
+  auto add = [&](const LayerMember &member) {
+    if (std::find(members.begin(), members.end(), member) == members.end())
+      members.push_back(member);
+  };
   for (const ManifestLayer &layer : manifest.layers)
     for (const ManifestLayerTarget &target : layer.targets)
       for (const auto &kernel : target.kernels)
-        if (std::find(ops.begin(), ops.end(), kernel.first) == ops.end())
-          ops.push_back(kernel.first);
-  return ops;
+        add({kernel.first, ""});
+  for (const ManifestLayer &layer : manifest.layers)
+    for (const ManifestLayerTarget &target : layer.targets)
+      for (const ManifestVariant &variant : target.variants)
+        add({variant.op, variant.name});
+  return members;
 }
 
 /// Whether a layer of the artefact has scales per head.
@@ -150,7 +174,7 @@ static void appendHeadScales(const Manifest &manifest, size_t target, std::strin
     }
 }
 
-static void appendLayers(const Manifest &manifest, const std::vector<std::string> &ops,
+static void appendLayers(const Manifest &manifest, const std::vector<LayerMember> &members,
                          size_t target, std::string &text) {
   const std::string &name = manifest.targets[target].target;
   const bool perHead = hasHeadScales(manifest);
@@ -171,8 +195,8 @@ static void appendLayers(const Manifest &manifest, const std::vector<std::string
         text += ", " +
                 (entry.headScales[kind].empty() ? std::string("0") : headArrayName(name, i, kind));
     text += entry.calculateKVScales ? ", 1" : ", 0";
-    for (const std::string &op : ops) {
-      std::string symbol = symbolOf(entry, op);
+    for (const LayerMember &member : members) {
+      std::string symbol = symbolOf(entry, member);
       text += symbol.empty() ? std::string(", 0") : ", " + literal(symbol);
     }
     text += "},\n";
@@ -206,9 +230,9 @@ typedef struct kvq_layer {
 )";
   text += R"(  int calculate_kv_scales;
   const char )";
-  const std::vector<std::string> ops = listOperations(manifest);
-  for (size_t i = 0; i < ops.size(); ++i)
-    text += (i ? ", *" : "*") + ops[i];
+  const std::vector<LayerMember> members = listMembers(manifest);
+  for (size_t i = 0; i < members.size(); ++i)
+    text += (i ? ", *" : "*") + members[i].name();
   text += R"(;
 } kvq_layer;
 
@@ -224,7 +248,7 @@ static inline int64_t kvq_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t kvq_max(int64_t a, int64_t b) { return a < b ? b : a; }
 )";
   for (size_t target = 0; target < manifest.targets.size(); ++target)
-    appendLayers(manifest, ops, target, text);
+    appendLayers(manifest, members, target, text);
   for (const ManifestKernel &kernel : manifest.kernels)
     appendKernel(kernel, text);
   text += R"(

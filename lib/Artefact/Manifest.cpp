@@ -7,6 +7,7 @@
 
 #include "kvq/Artefact/Manifest.h"
 #include "kvq/Artefact/JsonText.h"
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 using namespace kvq;
@@ -76,6 +77,8 @@ static Json kernelJson(const ManifestKernel &kernel) {
     json["num_heads"] = kernel.numHeads;
   if (kernel.paddingSlot >= 0)
     json["padding_slot"] = kernel.paddingSlot;
+  if (!kernel.bounds.empty())
+    json["bounds"] = kernel.bounds;
   json["scales"] = Json::object();
   for (const auto &[name, scale] : kernel.scales) {
     Json &entry = json["scales"][name];
@@ -100,8 +103,12 @@ static Json layerJson(const ManifestLayer &layer) {
   Json json;
   json["name"] = layer.name;
   json["index"] = layer.index;
-  for (const char *key : {"scales", "calculate_kv_scales", "kernels", "warnings", "notes"})
-    json[key] = Json::object();
+  bool hasVariants = std::any_of(layer.targets.begin(), layer.targets.end(),
+                                 [](const auto &target) { return !target.variants.empty(); });
+  for (const char *key :
+       {"scales", "calculate_kv_scales", "kernels", "variants", "warnings", "notes"})
+    if (hasVariants || key != std::string_view("variants"))
+      json[key] = Json::object();
   for (const ManifestLayerTarget &target : layer.targets) {
     for (size_t i = 0; i < target.scales.size(); ++i) {
       const std::vector<float> &heads = target.headScales[i];
@@ -110,6 +117,11 @@ static Json layerJson(const ManifestLayer &layer) {
     }
     json["calculate_kv_scales"][target.target] = target.calculateKVScales;
     json["kernels"][target.target] = textsJson(target.kernels);
+    if (hasVariants) {
+      Json &variants = json["variants"][target.target] = Json::object();
+      for (const ManifestVariant &variant : target.variants)
+        variants[variant.op][variant.name] = variant.symbol;
+    }
     json["warnings"][target.target] = target.warnings;
     json["notes"][target.target] = target.notes;
   }

@@ -17,22 +17,6 @@
 using namespace kvq;
 using Limits = ManifestLimits;
 
-static bool isLetter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
-static bool isDigit(char c) { return c >= '0' && c <= '9'; }
-
-bool kvq::isPlainFileName(std::string_view name) {
-  auto isPlain = [](char c) {
-    return isLetter(c) || isDigit(c) || c == '.' || c == '_' || c == '-';
-  };
-  return !name.empty() && name.size() <= Limits::fileName && name[0] != '.' && name[0] != '-' &&
-         std::all_of(name.begin(), name.end(), isPlain);
-}
-
-bool kvq::isCIdentifier(std::string_view name) {
-  auto isPart = [](char c) { return isLetter(c) || isDigit(c) || c == '_'; };
-  return !name.empty() && !isDigit(name[0]) && std::all_of(name.begin(), name.end(), isPart);
-}
-
 namespace {
 
 class ManifestReader : private JsonFields {
@@ -62,7 +46,11 @@ private:
                 unsigned &nodes, LaunchSize &size);
   bool readLayer(const JsonPlace &place);
   bool readLayerScales(const JsonPlace &place, ManifestLayerTarget &layer);
+  /// A symbol of a kernel that does `op`.
+  bool readSymbol(const JsonPlace &place, const ManifestLayerTarget &layer, const std::string &op,
+                  std::string &symbol);
   bool readLayerKernels(const JsonPlace &place, ManifestLayerTarget &layer);
+  bool readLayerVariants(const JsonPlace &place, ManifestLayerTarget &layer);
 
   bool word(const JsonPlace &place, std::string &result) { return text(place, result, 256); }
   bool identifier(const JsonPlace &place, std::string &result);
@@ -366,6 +354,7 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
       !optionalCount("kv_lora_rank", kernel.headSize - 1, kernel.kvLoraRank) ||
       !optionalCount("num_heads", Limits::size, kernel.numHeads) ||
       !optionalCount("padding_slot", std::numeric_limits<int64_t>::max(), kernel.paddingSlot) ||
+      !optionalMember(place, "bounds", [&](const auto &at) { return word(at, kernel.bounds); }) ||
       !member(place, "scales", [&](const auto &at) { return readScales(at, kernel); }) ||
       !member(place, "args", [&](const auto &at) { return readArguments(at, kernel); }) ||
       !member(place, "block", [&](const auto &at) { return readBlock(at, kernel); }) ||
@@ -398,20 +387,32 @@ bool ManifestReader::readLayerScales(const JsonPlace &place, ManifestLayerTarget
   return true;
 }
 
+bool ManifestReader::readSymbol(const JsonPlace &place, const ManifestLayerTarget &layer,
+                                const std::string &op, std::string &symbol) {
+  if (!identifier(place, symbol))
+    return false;
+  auto found = kernelPlaces.find(layer.target + "." + symbol);
+  if (found == kernelPlaces.end())
+    return unexpected(place, "the symbol of a kernel of target " + quoteName(layer.target));
+  const std::string &present = manifest.kernels[found->second].op;
+  return present == op || fail(place, "expected a kernel that does " + quoteName(op) + ", but " +
+                                          quoteName(symbol) + " does " + quoteName(present));
+}
+
 bool ManifestReader::readLayerKernels(const JsonPlace &place, ManifestLayerTarget &layer) {
   return eachMember(place, [&](const std::string &op, const JsonPlace &at) {
-    std::string symbol;
-    if (!identifier(at, symbol))
-      return false;
-    auto found = kernelPlaces.find(layer.target + "." + symbol);
-    if (found == kernelPlaces.end())
-      return unexpected(at, "the symbol of a kernel of target " + quoteName(layer.target));
-    const std::string &present = manifest.kernels[found->second].op;
-    if (present != op)
-      return fail(at, "expected a kernel that does " + quoteName(op) + ", but " +
-                          quoteName(symbol) + " does " + quoteName(present));
-    layer.kernels.emplace_back(op, symbol);
-    return true;
+    return readSymbol(at, layer, op, layer.kernels.emplace_back(op, "").second);
+  });
+}
+
+bool ManifestReader::readLayerVariants(const JsonPlace &place, ManifestLayerTarget &layer) {
+  return eachMember(place, [&](const std::string &op, const JsonPlace &variants) {
+    return eachMember(variants, [&](const std::string &name, const JsonPlace &at) {
+      if (!isCIdentifier(name) || name.size() > Limits::symbol)
+        return fail(at, "expected the name of a variant");
+      layer.variants.push_back({op, name, ""});
+      return readSymbol(at, layer, op, layer.variants.back().symbol);
+    });
   });
 }
 
@@ -454,6 +455,10 @@ bool ManifestReader::readLayer(const JsonPlace &place) {
                     }) &&
          eachTarget(place, "kernels",
                     [&](const auto &at, Target &target) { return readLayerKernels(at, target); }) &&
+         (!place.value.find("variants") || eachTarget(place, "variants",
+                                                      [&](const auto &at, Target &target) {
+                                                        return readLayerVariants(at, target);
+                                                      })) &&
          eachTarget(place, "warnings",
                     [&](const auto &at, Target &target) { return texts(at, target.warnings); }) &&
          eachTarget(place, "notes",

@@ -144,9 +144,10 @@ void visit(Archive &archive, T &scale) {
 template <typename Archive, typename T, IfIs<T, ManifestKernel> = 0>
 void visit(Archive &archive, T &kernel) {
   auto &[symbol, target, op, layout, sourceType, cacheType, numKVHeads, headSize, blockSize,
-         kvLoraRank, numHeads, paddingSlot, scales, args, block, grid, sharedBytes] = kernel;
+         kvLoraRank, numHeads, paddingSlot, bounds, scales, args, block, grid, sharedBytes] =
+      kernel;
   archive(symbol, target, op, layout, sourceType, cacheType, numKVHeads, headSize, blockSize,
-          kvLoraRank, numHeads, paddingSlot, scales, args, block, grid, sharedBytes);
+          kvLoraRank, numHeads, paddingSlot, bounds, scales, args, block, grid, sharedBytes);
 }
 
 template <typename Archive, typename T, IfIs<T, ManifestTarget> = 0>
@@ -155,10 +156,16 @@ void visit(Archive &archive, T &entry) {
   archive(target, backend, fnuz, cacheType, files);
 }
 
+template <typename Archive, typename T, IfIs<T, ManifestVariant> = 0>
+void visit(Archive &archive, T &variant) {
+  auto &[op, name, symbol] = variant;
+  archive(op, name, symbol);
+}
+
 template <typename Archive, typename T, IfIs<T, ManifestLayerTarget> = 0>
 void visit(Archive &archive, T &layer) {
-  auto &[target, scales, headScales, calculateKVScales, kernels, warnings, notes] = layer;
-  archive(target, scales, headScales, calculateKVScales, kernels, warnings, notes);
+  auto &[target, scales, headScales, calculateKVScales, kernels, variants, warnings, notes] = layer;
+  archive(target, scales, headScales, calculateKVScales, kernels, variants, warnings, notes);
 }
 
 template <typename Archive, typename T, IfIs<T, OutputFile> = 0>
@@ -206,8 +213,9 @@ std::string kvq::encodeForKey(const KernelOptions &options) {
   const auto &[ops, layout, blockSize, align, tensorParallelSize, bounds, slotType, paddingSlot,
                qScaleConstant, kScaleConstant, vScaleConstant, scales] = generate;
   Writer writer;
-  writer(chip, fnuz, perHeadScales, std::vector<std::string>(ops.begin(), ops.end()), layout,
-         blockSize, align, tensorParallelSize, bounds, slotType, paddingSlot, qScaleConstant,
-         kScaleConstant, vScaleConstant, scales);
+  auto list = [](const auto &values) { return std::vector(values.begin(), values.end()); };
+  writer(chip, fnuz, perHeadScales, list(ops), layout, blockSize, list(align), tensorParallelSize,
+         bounds, slotType, paddingSlot, qScaleConstant.value, kScaleConstant.value,
+         vScaleConstant.value, scales);
   return std::move(writer.bytes);
 }

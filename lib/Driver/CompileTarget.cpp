@@ -100,8 +100,16 @@ static void collectKernelsOfLayers(ModuleOp module, std::vector<ManifestLayerTar
   for (auto [op, layer] : llvm::zip_equal(getSortedLayers(module), layers)) {
     DictionaryAttr kernels = op.getKernelsAttr();
     for (CacheOpKind kind : allValues<CacheOpKind>())
-      if (auto symbol = kernels ? kernels.getAs<SymbolRefAttr>(stringify(kind)) : SymbolRefAttr())
-        layer.kernels.emplace_back(stringify(kind).str(), symbol.getLeafReference().str());
+      for (NamedAttribute entry : kernels ? kernels.getValue() : ArrayRef<NamedAttribute>()) {
+        auto [op, variant] = entry.getName().getValue().split('.');
+        std::string symbol = cast<SymbolRefAttr>(entry.getValue()).getLeafReference().str();
+        if (op != stringify(kind))
+          continue;
+        if (variant.empty())
+          layer.kernels.emplace_back(op.str(), symbol);
+        else
+          layer.variants.push_back({op.str(), variant.str(), symbol});
+      }
   }
 }
 

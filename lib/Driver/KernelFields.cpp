@@ -62,6 +62,7 @@ Fields kvq::fieldsOf(const ManifestKernel &kernel) {
       {"kv_lora_rank", std::to_string(kernel.kvLoraRank)},
       {"num_heads", std::to_string(kernel.numHeads)},
       {"padding_slot", std::to_string(kernel.paddingSlot)},
+      {"bounds", kernel.bounds.empty() ? "none" : kernel.bounds},
   };
   for (const auto &[name, scale] : kernel.scales) {
     std::string tried = scale.tried ? ", " + std::to_string(*scale.tried) + " tried" : "";
@@ -95,5 +96,7 @@ Fields kvq::fieldsOf(const ManifestLayerTarget &layer) {
   fields.emplace_back("calculate_kv_scales", truth(layer.calculateKVScales));
   for (const auto &[op, symbol] : layer.kernels)
     fields.emplace_back(op, symbol);
+  for (const ManifestVariant &variant : layer.variants)
+    fields.emplace_back(variant.op + " " + variant.name, variant.symbol);
   return fields;
 }

@@ -103,6 +103,8 @@ ManifestKernel kvq::describeKernel(gpu::GPUFuncOp kernel, const ChipInfo &chip) 
   entry.kvLoraRank = cache.getKvLoraRank();
   entry.numHeads = spec.heads;
   entry.paddingSlot = spec.paddingSlot;
+  if (llvm::is_contained(getInfo(spec.kind).roles, ArgumentRole::OutOfRange))
+    entry.bounds = stringify(spec.bounds).str();
 
   SmallVector<ScaleKind> kinds = getScaleKinds(spec);
   for (auto [index, scale] : llvm::enumerate(scaled.getScaleOperands())) {

@@ -43,13 +43,13 @@ static llvm::Expected<int64_t> parseNumber(StringRef option, StringRef text, int
                                  " to " + Twine(most) + ", but got " + quoteName(text));
 }
 
-/// A divisor as a float32 holds it.
-static llvm::Expected<double> parseConstant(StringRef option, StringRef text) {
+/// A divisor.
+static llvm::Expected<Float32Option> parseConstant(StringRef option, StringRef text) {
   double value = 0;
   bool isNumber = llvm::to_float(text, value);
   float narrow = isNumber ? float(value) : 0.0f;
   if (narrow > 0 && std::isfinite(narrow))
-    return value;
+    return narrow;
   return llvm::createStringError("expected '--" + option +
                                  "' to be a positive float32 number, but got " + quoteName(text));
 }
@@ -109,16 +109,31 @@ public:
 
   /// Words of Names.def, each once.
   template <typename Enum> llvm::Error readWords(llvm::SmallVectorImpl<std::string> &words) const {
-    words.clear();
-    for (const std::string &word : option.words) {
-      if (llvm::Error error = parseWord<Enum>(option.name, word).takeError())
+    auto parse = [](StringRef name, StringRef word) -> llvm::Expected<std::string> {
+      if (llvm::Error error = parseWord<Enum>(name, word).takeError())
         return error;
-      if (!llvm::is_contained(words, word))
-        words.push_back(word);
-    }
-    if (words.empty())
+      return word.str();
+    };
+    if (option.words.empty())
       return llvm::createStringError("expected '--" + option.name + "' to be at least one of " +
                                      listNames<Enum>());
+    return parseList<std::string>(words, parse);
+  }
+
+  /// At least one value, each once.
+  template <typename Value>
+  llvm::Error parseList(llvm::SmallVectorImpl<Value> &values,
+                        llvm::Expected<Value> (*function)(StringRef, StringRef)) const {
+    values.clear();
+    if (option.words.empty())
+      return function(option.name, "").takeError();
+    for (const std::string &word : option.words) {
+      llvm::Expected<Value> value = function(option.name, word);
+      if (!value)
+        return value.takeError();
+      if (!llvm::is_contained(values, *value))
+        values.push_back(*value);
+    }
     return llvm::Error::success();
   }
 
@@ -196,7 +211,7 @@ static std::optional<llvm::Error> setCompile(CompileOptions &options, const Read
   if (name == "v-scale-constant")
     return reader.parse(kernels.vScaleConstant, parseConstant);
   if (name == "align")
-    return reader.parse(kernels.align, parseAlign);
+    return reader.parseList(kernels.align, parseAlign);
   if (name == "tensor-parallel-size") {
     llvm::Error error = reader.readNumber(kernels.tensorParallelSize, 1, largestSize);
     options.input.tensorParallelSize = kernels.tensorParallelSize;

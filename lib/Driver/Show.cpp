@@ -79,20 +79,21 @@ std::vector<std::string> ShowWriter::describeFile(const ManifestHash &hash) {
 }
 
 void ShowWriter::showKernels() {
-  Table rows{{"target", "op", "layout", "types", "heads", "size", "block", "scales", "threads",
-              "grid", "symbol"}};
+  Table rows{{"target", "op", "layout", "types", "heads", "size", "block", "bounds", "scales",
+              "threads", "grid", "symbol"}};
   for (const ManifestKernel &kernel : manifest.kernels) {
     std::string scales;
     for (const auto &[name, scale] : kernel.scales)
       scales += (scales.empty() ? "" : ", ") + name + " " + describe(scale);
     // A host kernel does the whole grid in one call.
     bool isCall = kernel.grid[0].kind == LaunchSize::Kind::Number;
-    rows.push_back({kernel.target, escapeText(kernel.op), escapeText(kernel.layout),
-                    escapeText(kernel.sourceType + ", " + kernel.cacheType),
-                    std::to_string(kernel.numKVHeads), std::to_string(kernel.headSize),
-                    std::to_string(kernel.blockSize), scales.empty() ? "-" : escapeText(scales),
-                    isCall ? "-" : describe(kernel.block), isCall ? "-" : describe(kernel.grid),
-                    kernel.symbol});
+    rows.push_back(
+        {kernel.target, escapeText(kernel.op), escapeText(kernel.layout),
+         escapeText(kernel.sourceType + ", " + kernel.cacheType), std::to_string(kernel.numKVHeads),
+         std::to_string(kernel.headSize), std::to_string(kernel.blockSize),
+         kernel.bounds.empty() ? "-" : escapeText(kernel.bounds),
+         scales.empty() ? "-" : escapeText(scales), isCall ? "-" : describe(kernel.block),
+         isCall ? "-" : describe(kernel.grid), kernel.symbol});
   }
   os << '\n';
   appendRows(rows, os);
@@ -105,6 +106,8 @@ void ShowWriter::showLayers() {
       std::string kernels;
       for (const auto &[op, symbol] : target.kernels)
         kernels += (kernels.empty() ? "" : ", ") + escapeText(op);
+      for (const ManifestVariant &variant : target.variants)
+        kernels += ", " + escapeText(variant.op) + " " + variant.name;
       std::vector<std::string> row{std::to_string(layer.index), escapeText(layer.name),
                                    target.target};
       for (auto [name, scale, heads] :

@@ -22,6 +22,8 @@ namespace kvq {
 using namespace mlir;
 using namespace kvq;
 
+/// The alignment without any in `align`, in bytes.
+static constexpr int64_t usualAlign = 16;
 /// Address space of global memory in the NVVM and ROCDL dialects.
 static constexpr unsigned kGlobalMemory = 1;
 
@@ -49,19 +51,27 @@ private:
   /// Reads the option `ops`.
   LogicalResult parseKinds();
 
-  /// Makes the kernels of one layer, or finds them among those that exist.
+  /// Gives one layer its kernels.
   LogicalResult generate(AttentionOp layer);
 
-  /// The cache of one rank of the layer.
-  FailureOr<CacheAttr> getCache(AttentionOp layer);
+  /// The cache of one rank of the layer, with one of the alignments.
+  FailureOr<CacheAttr> getCache(AttentionOp layer, int64_t bytes);
 
-  /// What an operation of the layer is made for.
-  CacheKernelSpec getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache);
+  /// What a kernel of an operation of the layer is made for.
+  CacheKernelSpec getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache, ScalesMode mode);
+
+  /// The same of all kernels of the operation, in caches of each alignment; the
+  /// first is the one that the operation's name stands for.
+  SmallVector<CacheKernelSpec, 1> getSpecs(AttentionOp layer, CacheOpKind kind,
+                                           ArrayRef<CacheAttr> caches);
 
   /// The constants that a kernel of `spec` folds; none where it takes arguments.
   /// Tells the spec whether they are per head.
   LogicalResult collectScales(AttentionOp layer, CacheKernelSpec &spec,
                               SmallVectorImpl<Attribute> &constants);
+
+  /// Makes a kernel, or finds it among those that exist.
+  FailureOr<SymbolRefAttr> getKernel(AttentionOp layer, CacheKernelSpec spec);
 
   /// Makes the kernel called `name`.
   void createKernel(AttentionOp layer, StringRef name, const CacheKernelSpec &spec);
@@ -88,7 +98,7 @@ LogicalResult GenerateKernels::parseKinds() {
   return success();
 }
 
-FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer) {
+FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer, int64_t bytes) {
   GeometryAttr geometry = layer.getGeometryAttr();
   if (!geometry)
     return layer.emitError("expected a layer with a geometry (heads, kv_heads, head_size)");
@@ -109,23 +119,22 @@ FailureOr<CacheAttr> GenerateKernels::getCache(AttentionOp layer) {
            << heads << " KV heads or that they divide, but got " << ranks;
   std::optional<Fp8Format> format = cacheFormat(layer.getKvCacheDtype(), target.getFnuz());
   Type element = format ? getType(&getContext(), *format) : *layer.getSourceType();
-  auto cache =
-      CacheAttr::getChecked([&] { return layer.emitError(); }, &getContext(), order, element,
-                            blockSize.getValue(), std::max<int64_t>(1, heads / ranks),
-                            geometry.getHeadSize(), geometry.getKvLoraRank(), align.getValue());
+  auto cache = CacheAttr::getChecked(
+      [&] { return layer.emitError(); }, &getContext(), order, element, blockSize.getValue(),
+      std::max<int64_t>(1, heads / ranks), geometry.getHeadSize(), geometry.getKvLoraRank(), bytes);
   if (!cache)
     return failure();
   return cache;
 }
 
-CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache) {
+CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, CacheAttr cache,
+                                         ScalesMode mode) {
   CacheKernelSpec spec;
   spec.kind = kind;
   spec.chip = &target.getChipInfo();
   spec.sourceType = *layer.getSourceType();
   spec.cache = cache;
-  bool isDynamic = scales == ScalesMode::Argument || layer.getCalculateKvScales();
-  spec.scales = isDynamic ? ScalesMode::Argument : ScalesMode::Fold;
+  spec.scales = mode;
   ArrayRef<ArgumentRole> roles = getInfo(kind).roles;
   if (llvm::is_contained(roles, ArgumentRole::OutOfRange))
     spec.bounds = bounds;
@@ -136,8 +145,34 @@ CacheKernelSpec GenerateKernels::getSpec(AttentionOp layer, CacheOpKind kind, Ca
   if (kind == CacheOpKind::QuantizeQuery || kind == CacheOpKind::ComputeScales)
     spec.heads = std::max<int64_t>(1, layer.getGeometryAttr().getHeads() / tensorParallelSize);
   if (kind == CacheOpKind::ComputeScales)
-    spec.constants = {float(qScaleConstant), float(kScaleConstant), float(vScaleConstant)};
+    spec.constants = {qScaleConstant.value, kScaleConstant.value, vScaleConstant.value};
   return spec;
+}
+
+/// Whether kernels need the same of the same arguments: the earlier one serves
+/// wherever the other would.
+static bool needTheSame(const CacheKernelSpec &a, const CacheKernelSpec &b) {
+  return llvm::equal(kvq::getKernelArguments(a), kvq::getKernelArguments(b),
+                     [](const KernelArgument &x, const KernelArgument &y) {
+                       return x.name == y.name && x.align == y.align && x.divisible == y.divisible;
+                     });
+}
+
+SmallVector<CacheKernelSpec, 1> GenerateKernels::getSpecs(AttentionOp layer, CacheOpKind kind,
+                                                          ArrayRef<CacheAttr> caches) {
+  SmallVector<ScalesMode, 2> modes = {scales};
+  if (scales == ScalesMode::Both)
+    modes = {ScalesMode::Fold, ScalesMode::Argument};
+  if (layer.getCalculateKvScales())
+    modes = {ScalesMode::Argument};
+  SmallVector<CacheKernelSpec, 1> specs;
+  for (ScalesMode mode : modes)
+    for (CacheAttr cache : caches) {
+      CacheKernelSpec spec = getSpec(layer, kind, cache, mode);
+      if (llvm::none_of(specs, [&](const auto &other) { return needTheSame(other, spec); }))
+        specs.push_back(spec);
+    }
+  return specs;
 }
 
 LogicalResult GenerateKernels::collectScales(AttentionOp layer, CacheKernelSpec &spec,
@@ -173,27 +208,41 @@ gpu::GPUModuleOp GenerateKernels::getKernelModule() {
   return gpu::GPUModuleOp::create(builder, getOperation().getLoc(), name);
 }
 
+FailureOr<SymbolRefAttr> GenerateKernels::getKernel(AttentionOp layer, CacheKernelSpec spec) {
+  SmallVector<Attribute> constants;
+  if (failed(verifySpec([&] { return layer.emitError(); }, spec)) ||
+      failed(collectScales(layer, spec, constants)))
+    return failure();
+  std::string name = getKernelName(spec, constants);
+  gpu::GPUModuleOp module = getKernelModule();
+  if (!module.lookupSymbol(name))
+    createKernel(layer, name, spec);
+  return SymbolRefAttr::get(module.getSymNameAttr(), {FlatSymbolRefAttr::get(&getContext(), name)});
+}
+
 LogicalResult GenerateKernels::generate(AttentionOp layer) {
   if (!layer.isResolved())
     return layer.emitError("expected resolved scales; run 'kvq-resolve-scales' first");
-  FailureOr<CacheAttr> cache = getCache(layer);
-  if (failed(cache))
-    return failure();
+  SmallVector<CacheAttr, 1> caches;
+  for (int64_t bytes : align.empty() ? ArrayRef<int64_t>(usualAlign) : ArrayRef<int64_t>(*align)) {
+    FailureOr<CacheAttr> cache = getCache(layer, bytes);
+    if (failed(cache))
+      return failure();
+    caches.push_back(*cache);
+  }
 
   SmallVector<NamedAttribute> kernels;
   for (CacheOpKind kind : kinds) {
-    CacheKernelSpec spec = getSpec(layer, kind, *cache);
-    SmallVector<Attribute> constants;
-    if (failed(verifySpec([&] { return layer.emitError(); }, spec)) ||
-        failed(collectScales(layer, spec, constants)))
-      return failure();
-    std::string name = getKernelName(spec, constants);
-    gpu::GPUModuleOp module = getKernelModule();
-    if (!module.lookupSymbol(name))
-      createKernel(layer, name, spec);
-    auto symbol =
-        SymbolRefAttr::get(module.getSymNameAttr(), {FlatSymbolRefAttr::get(&getContext(), name)});
-    kernels.emplace_back(StringAttr::get(&getContext(), stringify(kind)), symbol);
+    SmallVector<CacheKernelSpec, 1> specs = getSpecs(layer, kind, caches);
+    for (const CacheKernelSpec &spec : specs) {
+      FailureOr<SymbolRefAttr> symbol = getKernel(layer, spec);
+      if (failed(symbol))
+        return failure();
+      std::string name = stringify(kind).str();
+      if (std::string variant = getVariantName(specs.front(), spec); !variant.empty())
+        name += "." + variant;
+      kernels.emplace_back(StringAttr::get(&getContext(), name), *symbol);
+    }
   }
   layer.setKernelsAttr(DictionaryAttr::get(&getContext(), kernels));
   return success();

@@ -38,6 +38,22 @@ static std::string spell(ArrayRef<float> scale) {
   return "heads" + llvm::utohexstr(llvm::xxh3_64bits(bits), /*LowerCase=*/true, 16);
 }
 
+static std::string spellAlign(CacheAttr cache) {
+  return "align" + std::to_string(cache.getAlign());
+}
+
+/// What names kernels apart that take their scales as arguments.
+static constexpr llvm::StringLiteral dynamicWord = "dynamic";
+
+std::string kvq::getVariantName(const CacheKernelSpec &named, const CacheKernelSpec &spec) {
+  SmallVector<std::string, 2> words;
+  if (spec.cache.getAlign() != named.cache.getAlign())
+    words.push_back(spellAlign(spec.cache));
+  if (spec.scales != named.scales)
+    words.push_back(dynamicWord.str());
+  return llvm::join(words, "_");
+}
+
 std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<Attribute> scales) {
   CacheAttr cache = spec.cache;
   std::string name;
@@ -51,7 +67,7 @@ std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<Attribute> 
   if (spec.heads)
     os << "_q" << spec.heads;
   if (cache.getAlign() != 16)
-    os << "_align" << cache.getAlign();
+    os << "_" << spellAlign(cache);
   if (spec.slotType != SlotType::I64)
     os << "_" << stringify(spec.slotType);
   if (spec.paddingSlot >= 0)
@@ -61,7 +77,7 @@ std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<Attribute> 
   for (float constant : spec.constants)
     os << "_" << llvm::utohexstr(llvm::bit_cast<uint32_t>(constant), /*LowerCase=*/true, 8);
   if (spec.scales == ScalesMode::Argument && !getScaleKinds(spec).empty())
-    os << "_dynamic";
+    os << "_" << dynamicWord;
   for (Attribute scale : scales)
     os << "_" << spell(getScaleNumbers(scale));
   return name;

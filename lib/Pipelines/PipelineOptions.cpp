@@ -21,15 +21,19 @@ struct PipelineOptionRow {
   Entry (*make)(PipelineOptions &parent, StringRef argument, StringRef description);
 };
 
+template <typename Value> constexpr bool isList = false;
+template <typename Element> constexpr bool isList<SmallVector<Element>> = true;
+
 /// Makes the option of a member of KernelOptions; type and default are the
 /// member's.
 template <auto member>
 Entry makeOption(PipelineOptions &parent, StringRef argument, StringRef description) {
   auto initial = KernelOptions().*member;
   using Value = decltype(initial);
-  if constexpr (std::is_same_v<Value, SmallVector<std::string>>) {
-    auto option = std::make_unique<PipelineOptions::ListOption<std::string>>(parent, argument,
-                                                                             cl::desc(description));
+  if constexpr (isList<Value>) {
+    using Element = typename Value::value_type;
+    auto option = std::make_unique<PipelineOptions::ListOption<Element>>(parent, argument,
+                                                                         cl::desc(description));
     auto apply = [list = option.get()](KernelOptions &options) {
       (options.*member).assign(list->begin(), list->end());
     };

@@ -51,7 +51,8 @@ def test_manifest_has_the_schemas_keys_in_order(artefact):
     assert list(manifest["checkpoint"]) == ["format", "model_type", "sha256"]
     assert manifest["checkpoint"]["format"] == "compressed-tensors" and re.fullmatch("[0-9a-f]{64}", manifest["checkpoint"]["sha256"])
     assert [list(target) for target in manifest["targets"]] == [["target", "backend", "fnuz", "cache_type", "files"]] * 3
-    kernel_keys = "symbol target op layout source_type cache_type num_kv_heads head_size block_size scales args block grid shared_bytes".split()
+    kernel_keys = "symbol target op layout source_type cache_type num_kv_heads head_size".split()
+    kernel_keys += "block_size bounds scales args block grid shared_bytes".split()
     assert all(list(kernel) == kernel_keys for kernel in manifest["kernels"])
     assert all(list(scale)[:2] == ["value", "method"] for kernel in manifest["kernels"] for scale in kernel["scales"].values())
     assert all(list(entry) == "name index scales calculate_kv_scales kernels warnings notes".split() for entry in manifest["layers"])

@@ -41,6 +41,7 @@ OPTIONS = [
     ({"kv_cache_dtype": "fp8_e5m2", "scales": "argument"}, ["--kv-cache-dtype", "fp8_e5m2", "--scales", "argument"]),
     ({"calculate_kv_scales": True, "bounds": "count"}, ["--calculate-kv-scales", "--bounds", "count"]),
     ({"tensor_parallel_size": 2, "align": 4, "jobs": 1}, ["--tensor-parallel-size", "2", "--align", "4", "-j", "1"]),
+    ({"targets": ["sm_90", "host"], "align": [4, 16], "scales": "both"}, "--target sm_90,host --align 4,16 --scales both".split()),
     ({"save_temps": True, "no_cache": True}, ["--save-temps", "--no-cache"]),
     ({"slot_type": "i32", "padding_slot": 7}, ["--slot-type", "i32", "--padding-slot", "7"]),
     (
@@ -109,6 +110,9 @@ REFUSALS = [
     ({"block_size": 0}, "expected 'block_size' to be a number from 1 to 1048576, but got '0'"),
     ({"jobs": 0}, "expected 'jobs' to be a number from 1 to 1024, but got '0'"),
     ({"align": 3}, "expected 'align' to be 1, 2, 4, 8, 16 or 32, but got '3'"),
+    ({"align": []}, "expected 'align' to be a number from 1 to 32, but got ''"),
+    ({"align": [4, 5]}, "expected 'align' to be 1, 2, 4, 8, 16 or 32, but got '5'"),
+    ({"align": 4.5}, "but got '4.5'"),
     ({"ops": ["store", "sort"]}, "expected 'ops' to be one of 'store', 'load', "),
     ({"ops": []}, "expected 'ops' to be at least one of 'store', 'load', "),
     ({"layout": ["nhd", "hnd"]}, "expected one 'layout', but got 2"),

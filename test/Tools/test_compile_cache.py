@@ -117,12 +117,13 @@ def test_layers_that_share_kernels(compiler, source):
     [
         "--layout=hnd",
         "--block-size=32",
-        "--align=8",
+        "--align=8,16",
         "--bounds=off",
         "--tensor-parallel-size=2",
         "--slot-type=i32",
         "--padding-slot=7",
         "--scales=argument",
+        "--scales=both",
         "--fnuz",
     ],
 )

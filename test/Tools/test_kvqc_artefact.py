@@ -62,6 +62,7 @@ def test_show_says_what_is_inside(kvqc, artefact):
         ("deepseek-mla", ["--target", "gfx942", "--layout", "mla", "--scales", "argument", "--bounds", "count"]),
         ("llama-noscales", ["--calculate-kv-scales", "--slot-type", "i32", "--padding-slot", "3"]),
         ("llama-ct", ["--kv-cache-dtype", "auto"]),
+        ("llama-ct", ["--target", "host,sm_90,gfx942", "--scales", "both", "--align", "16,4"]),
     ],
 )
 def test_what_was_read_is_what_was_written(kvqc, tmp_path, source, arguments):
@@ -69,6 +70,14 @@ def test_what_was_read_is_what_was_written(kvqc, tmp_path, source, arguments):
     out = compiled(kvqc, CHECKPOINTS / source, tmp_path / "out", *arguments)
     assert Run(kvqc, "show", out, "--format", "json").succeeds().stdout == (out / "manifest.json").read_text()
     Run(kvqc, "verify", out).succeeds()
+
+
+def test_show_names_bounds_and_variants(kvqc, tmp_path):
+    out = compiled(kvqc, model(tmp_path, layer()), tmp_path / "out", "--ops", "store,convert", "--bounds", "count", "--scales", "both")
+    text = Run(kvqc, "show", out).succeeds().stdout
+    assert re.search(r"^host +store .* 16 +count +k 0\.023 by ", text, re.MULTILINE)
+    assert re.search(r"^host +convert .* 16 +- +k argument, v argument ", text, re.MULTILINE)
+    assert re.search(r"^0 +layers\.0 .* store, convert, store dynamic, convert dynamic$", text, re.MULTILINE)
 
 
 def test_names_with_odd_characters_stay_on_their_lines(kvqc, tmp_path):
@@ -284,6 +293,20 @@ def test_diff_names_targets_layers_and_grids(kvqc, tmp_path):
     ]
 
 
+def test_diff_names_bounds_and_variants(kvqc, artefact, spoilt, tmp_path):
+    symbol = manifest_of(spoilt)["kernels"][0]["symbol"]
+    rewrite(spoilt, lambda manifest: manifest["kernels"][0].update(bounds="off"))
+    assert differences(kvqc, artefact, spoilt) == [f"kernel host: {symbol}: bounds check -> off"]
+    both = compiled(kvqc, CHECKPOINTS / "llama-ct", tmp_path / "both", "--target", ",".join(TARGETS), "--scales", "both", "--align", "16,4")
+    lines = differences(kvqc, artefact, both)
+    for target, names in (("host", ["dynamic"]), ("sm_90", ["align4", "align4_dynamic", "dynamic"])):
+        for name in names:
+            assert f"layer model.layers.0.self_attn: {target}: load {name}: only in the second" in lines
+    # What there was is as it was.
+    assert not any("only in the first" in line for line in lines)
+    assert {line.split(": ")[0] for line in lines if " -> " in line} <= {"file"}
+
+
 def test_diff_sees_order(kvqc, artefact, spoilt):
     rewrite(spoilt, lambda manifest: manifest["kernels"].reverse())
     assert differences(kvqc, artefact, spoilt) == ["artefact: another order of targets, layers, kernels or texts"]
@@ -399,6 +422,26 @@ def test_resolved_modules_are_kept_on_request(kvqc, kvq_opt, tmp_path):
     for path in plain.iterdir():
         if path.name != "manifest.json":
             assert path.read_bytes() == (out / path.name).read_bytes()
+
+
+def test_variants_in_the_header(kvqc, tmp_path):
+    """A C program finds the kernels of a layer by what tells them apart."""
+    out = compiled(kvqc, model(tmp_path, layer()), tmp_path / "out", "--target", "host,sm_90", "--scales", "both", "--align", "16,4")
+    members = ["store", "load", "store_dynamic", "load_dynamic", "store_align4", "load_align4", "store_align4_dynamic", "load_align4_dynamic"]
+    (tmp_path / "use.c").write_text(
+        '#include "kvq_kernels.h"\n#include <stdio.h>\nstatic void show(const char *name) { puts(name ? name : "none"); }\nint main(void) {\n'
+        + "".join(f"show(kvq_{target}_layers[0].{member});\n" for target in ("host", "sm_90") for member in members)
+        + "return 0; }\n"
+    )
+    subprocess.run(["gcc", "-std=c99", "-Werror", f"-I{out}", tmp_path / "use.c", "-o", tmp_path / "use"], check=True)
+    printed = subprocess.run([tmp_path / "use"], capture_output=True, text=True, check=True).stdout.split()
+    entry, expected = manifest_of(out)["layers"][0], []
+    for target in ("host", "sm_90"):
+        for member in members:
+            op, _, name = member.partition("_")
+            expected.append(entry["variants"][target][op].get(name, "none") if name else entry["kernels"][target][op])
+    # The host reads at any address: one kernel serves.
+    assert printed == expected and expected.count("none") == 4
 
 
 @pytest.mark.parametrize("compiler", [["gcc", "-std=c99"], ["g++", "-std=c++11", "-x", "c++"]])

@@ -83,7 +83,8 @@ def test_numbers_that_are_refused(kvqc, tmp_path, k, v, text):
 
 def test_options_that_do_not_go_together(kvqc, tmp_path):
     path = per_head(tmp_path / "model")
-    Run(kvqc, "compile", path, "-o", tmp_path / "out", "--per-head-scales", "--scales", "argument").fails("k_scale", "arguments")
+    for mode in ("argument", "both"):
+        Run(kvqc, "compile", path, "-o", tmp_path / "out", "--per-head-scales", "--scales", mode).fails("k_scale", "arguments")
     Run(kvqc, "compile", path, "-o", tmp_path / "out", "--per-head-scales", "--tensor-parallel-size", "2").fails("tensor-parallel size of 1")
     # A q per head is the rules' second error, whatever the option.
     tensors = scales(f32(*K, shape=(2,)), 0.5, q=f32(*K, shape=(2,)))

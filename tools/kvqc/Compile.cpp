@@ -50,14 +50,19 @@ struct CompileArguments : Arguments {
     add("bounds", "mode",
         "Slots beyond the cache: check skips them, count also counts them, off trusts the caller "
         "(default: check)");
-    add("scales", "mode", "fold: constants in the kernels; argument: pointers (default: fold)");
+    add("scales", "mode",
+        "fold: constants in the kernels; argument: pointers; both: kernels of either sort "
+        "(default: fold)");
     add("block-size", "rows", "Rows of a block (default: 16)");
     add("slot-type", "type", "The integers of slot_mapping (default: i64)");
     add("padding-slot", "slot", "A slot that is skipped, as negative ones are");
     add("q-scale-constant", "number", "What compute_scales divides maxima of q by (default: 200)");
     add("k-scale-constant", "number", "The same of k (default: 200)");
     add("v-scale-constant", "number", "The same of v (default: 100)");
-    add("align", "bytes", "Bytes that pointers and strides are multiples of (default: 16)");
+    addList("align", "bytes,...",
+            "Bytes that pointers and strides are multiples of; several for kernels of each "
+            "(default: 16)")
+        .setMiscFlag(cl::CommaSeparated);
     add("tensor-parallel-size", "ranks", "Ranks that share the heads (default: 1)");
     addFlag("fnuz", "Use the fnuz formats on the host");
     addFlag("per-head-scales", "Take k and v scales of one number a KV head");

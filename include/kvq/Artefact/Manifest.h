@@ -79,6 +79,9 @@ struct ManifestKernel {
   int64_t numHeads = 0;
   /// A slot that is skipped as the negative ones are; negative for none.
   int64_t paddingSlot = -1;
+  /// What becomes of slots beyond the cache: 'check', 'count' or 'off'; empty of
+  /// operations without slots.
+  std::string bounds = {};
   /// By the scales' names, in order; none where the cache holds the source type.
   std::vector<std::pair<std::string, ManifestScale>> scales;
   std::vector<ManifestArgument> args;
@@ -105,6 +108,14 @@ inline constexpr const char *kLayerScales[] = {"q", "k", "v", "prob"};
 /// The places among them of those that may be per head: k and v.
 inline constexpr size_t kHeadScales[] = {1, 2};
 
+/// A kernel of an operation beside the one that a layer names.
+struct ManifestVariant {
+  /// `name` tells it from the others of its operation: 'align4', 'dynamic' where
+  /// it takes as arguments the scales that the named one has folded,
+  /// 'align4_dynamic'.
+  std::string op, name, symbol;
+};
+
 /// What one target makes of a layer.
 struct ManifestLayerTarget {
   std::string target;
@@ -116,6 +127,8 @@ struct ManifestLayerTarget {
   bool calculateKVScales = false;
   /// Operation and symbol.
   std::vector<std::pair<std::string, std::string>> kernels;
+  /// Those of an operation side by side.
+  std::vector<ManifestVariant> variants;
   std::vector<std::string> warnings, notes;
 };
 

@@ -9,6 +9,7 @@
 #define KVQ_ARTEFACT_MANIFESTREADER_H
 
 #include "kvq/Artefact/Manifest.h"
+#include "kvq/Artefact/PlainNames.h"
 #include "kvq/Json/Result.h"
 #include <string_view>
 
@@ -36,14 +37,6 @@ struct ManifestLimits {
   static constexpr size_t symbol = 1024;
   static constexpr size_t fileName = 255;
 };
-
-/// Whether `name` can name a file of an artefact: letters, digits, '.', '_' and
-/// '-', of which it starts with neither '.' nor '-'. So it names something in
-/// the folder itself, whatever the file system.
-bool isPlainFileName(std::string_view name);
-
-/// Whether `name` is an identifier of C.
-bool isCIdentifier(std::string_view name);
 
 /// The manifest that `text` holds. Every field is checked: types, ranges, that
 /// names are unique and that what is named exists. Keys that are not known are

@@ -31,7 +31,10 @@ std::string getDefaultCacheFolder();
 
 /// What kernels are asked for.
 struct CompileOptions {
-  CompileOptions() { kernels.ops = {"store", "load"}; }
+  CompileOptions() {
+    kernels.ops = {"store", "load"};
+    kernels.align = {16};
+  }
 
   InputOptions input;
   /// Chips' names; none for the module's own target, or the host.

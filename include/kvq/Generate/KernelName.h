@@ -18,6 +18,11 @@ namespace kvq {
 /// whatever order they are made.
 std::string getKernelName(const CacheKernelSpec &spec, llvm::ArrayRef<mlir::Attribute> scales);
 
+/// What tells a kernel of an operation of a layer from the operation's first one,
+/// `named`: 'align4', 'dynamic' where its scales are arguments, 'align4_dynamic';
+/// empty of the first itself.
+std::string getVariantName(const CacheKernelSpec &named, const CacheKernelSpec &spec);
+
 } // namespace kvq
 
 #endif // KVQ_GENERATE_KERNELNAME_H

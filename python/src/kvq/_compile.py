@@ -47,7 +47,7 @@ def compile(
     per_head_scales: bool | None = None,
     tensor_parallel_size: int | None = None,
     bounds: str | None = None,
-    align: int | None = None,
+    align: Sequence[int] | int | None = None,
     slot_type: str | None = None,
     padding_slot: int | None = None,
     q_scale_constant: float | None = None,

@@ -14,6 +14,7 @@
 // CHECK-NEXT: "num_kv_heads": 4,
 // CHECK-NEXT: "head_size": 128,
 // CHECK-NEXT: "block_size": 16,
+// CHECK-NEXT: "bounds": "count",
 // CHECK-NEXT: "scales": {"k": {"value": 0.5, "method": "multiply_packed", "tried": 65536}, "v": {"value": 1.0, "method": "none", "tried": 65536}},
 // CHECK: {"name": "key", "type": "ptr", "align": 16},
 // CHECK: {"name": "num_tokens", "type": "i64"},

@@ -214,6 +214,33 @@ TEST(ManifestReader, WhatIsNamedExists) {
   }
 }
 
+TEST(ManifestReader, Variants) {
+  Manifest manifest = sampleManifest();
+  manifest.layers[0].targets[0].variants = {{"store", "align4", "store"},
+                                            {"store", "dynamic", "store"}};
+  std::string text = toJsonText(manifest);
+  Json json = Json::parse(text);
+  EXPECT_EQ(json["layers"][0]["variants"].dump(),
+            R"({"sm_90":{"store":{"align4":"store","dynamic":"store"}}})");
+  Result<Manifest> read = readManifest(text);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(toJsonText(*read), text);
+  auto errorWithVariants = [](const Json &variants) {
+    return errorWith("/layers/0/variants", variants);
+  };
+  EXPECT_EQ(errorWithVariants({{"sm_90", {{"store", {{"dynamic", "other"}}}}}}),
+            "layers[0].variants.sm_90.store.dynamic: expected the symbol of a kernel of target "
+            "'sm_90', but got 'other'");
+  EXPECT_EQ(errorWithVariants({{"sm_90", {{"load", {{"dynamic", "store"}}}}}}),
+            "layers[0].variants.sm_90.load.dynamic: expected a kernel that does 'load', but "
+            "'store' does 'store'");
+  EXPECT_NE(errorWithVariants({{"sm_90", {{"store", {{"a b", "store"}}}}}}), "");
+  EXPECT_NE(errorWithVariants({{"sm_90", {{"store", "store"}}}}), "");
+  EXPECT_NE(errorWithVariants({{"sm_80", Json::object()}}), "");
+  EXPECT_NE(errorWithVariants(Json::array()), "");
+  EXPECT_EQ(errorWithVariants({{"sm_90", Json::object()}}), "");
+}
+
 TEST(ManifestReader, NamesAreUnique) {
   for (const char *list : {"targets", "kernels", "layers"}) {
     Json json = Json::parse(toJsonText(sampleManifest()));

@@ -59,6 +59,27 @@ TEST(Manifest, KeysFollowTheSchema) {
   EXPECT_EQ(json["layers"][0]["warnings"].dump(), R"({"sm_90":[]})");
 }
 
+TEST(Manifest, WhatIsNotThereHasNoKey) {
+  Manifest manifest = sampleManifest();
+  Json json = Json::parse(toJsonText(manifest));
+  EXPECT_FALSE(json["kernels"][0].contains("bounds"));
+  EXPECT_FALSE(json["layers"][0].contains("variants"));
+  manifest.kernels[0].bounds = "count";
+  EXPECT_EQ(Json::parse(toJsonText(manifest))["kernels"][0]["bounds"], "count");
+}
+
+TEST(Header, VariantsAreMembersOfLayers) {
+  Manifest manifest = sampleManifest();
+  ManifestLayer plain = manifest.layers[0];
+  plain.name = "plain";
+  manifest.layers[0].targets[0].variants = {{"store", "align4_dynamic", "other"}};
+  manifest.layers.push_back(plain);
+  std::string text = toHeaderText(manifest);
+  EXPECT_NE(text.find("const char *store, *load, *store_align4_dynamic;"), std::string::npos);
+  EXPECT_NE(text.find(R"(, 0, "store", 0, "other"},)"), std::string::npos) << text;
+  EXPECT_NE(text.find(R"(, 0, "store", 0, 0},)"), std::string::npos) << text;
+}
+
 TEST(Header, NamesAreSafeInC) {
   std::string text = toHeaderText(sampleManifest());
   EXPECT_NE(text.find(R"({"a\042\077\012\303\251", INT64_C(0), 1.0f,)"), std::string::npos) << text;
