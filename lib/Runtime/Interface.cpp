@@ -134,7 +134,7 @@ kvq_status kvq_kernel_describe(const kvq_kernel *kernel, kvq_kernel_info *info, 
     made.num_kv_heads = entry.numKVHeads;
     made.head_size = entry.headSize;
     made.block_size = entry.blockSize;
-    made.num_arguments = entry.args.size();
+    made.num_arguments = kernel->numArguments();
     made.num_scales = entry.scales.size();
     made.num_variants = kernel->variants.size();
     give(info, made);
@@ -165,7 +165,7 @@ kvq_status kvq_kernel_argument_index(const kvq_kernel *kernel, const char *name,
     require(kernel, "kernel");
     require(name, "name");
     require(index, "index");
-    const std::vector<ManifestArgument> &args = kernel->first().entry->args;
+    const std::vector<ManifestArgument> &args = kernel->variants.back().entry->args;
     std::string known;
     for (size_t i = 0; i < args.size(); ++i) {
       if (args[i].name == name) {
@@ -228,6 +228,7 @@ kvq_status kvq_kernel_plan(const kvq_kernel *kernel, const kvq_value *values, si
       std::copy(std::begin(launch.grid), std::end(launch.grid), made.grid);
       std::copy(std::begin(launch.block), std::end(launch.block), made.block);
       made.shared_bytes = launch.sharedBytes;
+      made.num_arguments = uint32_t(variant->entry->args.size());
     }
     give(plan, made);
   });

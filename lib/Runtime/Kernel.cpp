@@ -70,7 +70,10 @@ Variant::Variant(const ManifestKernel &kernel, void *function)
 kvq_kernel::kvq_kernel(const Device &device, std::string layer, std::string op,
                        std::vector<Variant> made)
     : device(device), layer(std::move(layer)), op(std::move(op)), variants(std::move(made)) {
-  const std::vector<ManifestArgument> &args = first().entry->args;
+  const std::vector<ManifestArgument> &args = variants.back().entry->args;
+  while (numWithoutScales < variants.size() &&
+         variants[numWithoutScales].entry->args.size() == first().entry->args.size())
+    ++numWithoutScales;
   for (size_t i = 0; i < args.size(); ++i) {
     if (isPointer(args[i]) && !isNullable(args[i]))
       pointers.push_back(i);
@@ -87,6 +90,14 @@ kvq_kernel::kvq_kernel(const Device &device, std::string layer, std::string op,
     addWork(name);
   if (work.empty())
     addWork("num_blocks");
+}
+
+kvq_kernel::Choice kvq_kernel::choose(const kvq_value *values, size_t numValues) const noexcept {
+  Choice choice = withoutScales();
+  for (size_t i = choice.numArguments(); i < numValues; ++i)
+    if (values[i].ptr)
+      return withScales();
+  return choice;
 }
 
 bool kvq_kernel::fits(const Variant &variant, const kvq_value *values) const noexcept {
@@ -135,25 +146,26 @@ kvq_status kvq_kernel::refuse(kvq_error *error, kvq_status status, int code,
 kvq_status kvq_kernel::plan(const kvq_value *values, size_t numValues, LaunchPlan &plan,
                             const Variant *&chosen, kvq_error *error) const noexcept {
   chosen = nullptr;
-  if (numValues != numArguments() || !values)
-    return refuse(error, KVQ_ERROR_ARGUMENT, 0, [&] {
-      return "expected " + std::to_string(numArguments()) + " values, but got " +
-             (values ? std::to_string(numValues) : "null");
-    });
+  bool isCount = numValues == numArguments() || numValues == withoutScales().numArguments();
+  if (!isCount || !values)
+    return refuse(error, KVQ_ERROR_ARGUMENT, 0, [&] { return describeCount(values, numValues); });
   for (uint32_t index : work)
     if (values[index].i64 <= 0)
       return KVQ_OK;
+  const Choice choice = choose(values, numValues);
+  const size_t count = choice.numArguments();
   bool wrong = false;
   for (uint32_t index : pointers)
-    wrong |= values[index].ptr == nullptr;
+    wrong |= index < count && values[index].ptr == nullptr;
   for (uint32_t index : narrow)
     wrong |= values[index].i64 != int32_t(values[index].i64);
   const Variant *fitting = nullptr;
-  for (size_t i = 0; !wrong && !fitting && i < variants.size(); ++i)
-    if (fits(variants[i], values))
-      fitting = &variants[i];
+  for (const Variant *variant = choice.begin; !wrong && !fitting && variant != choice.end;
+       ++variant)
+    if (fits(*variant, values))
+      fitting = variant;
   if (!fitting)
-    return refuse(error, KVQ_ERROR_UNFIT, 0, [&] { return describeMisfit(values); });
+    return refuse(error, KVQ_ERROR_UNFIT, 0, [&] { return describeMisfit(choice, values); });
   int sizes = computeSizes(*fitting, values, plan);
   if (sizes < 0)
     return refuse(error, KVQ_ERROR_UNFIT, 0, [&] { return describeSizes(*fitting, values); });
@@ -169,7 +181,7 @@ kvq_status kvq_kernel::launch(const kvq_value *values, size_t numValues, void *s
   kvq_status status = plan(values, numValues, launch, variant, error);
   if (status != KVQ_OK || !variant)
     return status;
-  int code = device.launch(launch, values, numValues, stream);
+  int code = device.launch(launch, values, variant->entry->args.size(), stream);
   if (code == 0)
     return KVQ_OK;
   return refuse(error, KVQ_ERROR_DRIVER, code,
@@ -180,11 +192,19 @@ kvq_status kvq_kernel::launch(const kvq_value *values, size_t numValues, void *s
 // Words
 //===----------------------------------------------------------------------===//
 
-std::string kvq_kernel::describeMisfit(const kvq_value *values) const {
+std::string kvq_kernel::describeCount(const kvq_value *values, size_t numValues) const {
+  std::string text = "expected " + std::to_string(numArguments()) + " values";
+  size_t without = withoutScales().numArguments();
+  if (without != numArguments())
+    text += ", or the first " + std::to_string(without);
+  return text + ", but got " + (values ? std::to_string(numValues) : "null");
+}
+
+std::string kvq_kernel::describeMisfit(const Choice &choice, const kvq_value *values) const {
   // What the least demanding of the kernels needs.
-  const std::vector<ManifestArgument> &args = variants.back().entry->args;
+  const std::vector<ManifestArgument> &args = choice.last().entry->args;
   for (uint32_t index : pointers)
-    if (!values[index].ptr)
+    if (index < args.size() && !values[index].ptr)
       return "expected a pointer for " + quoteName(args[index].name) + ", but got null";
   for (uint32_t index : narrow)
     if (values[index].i64 != int32_t(values[index].i64))
@@ -219,7 +239,10 @@ std::string kvq_kernel::describeSizes(const Variant &variant, const kvq_value *v
 }
 
 kvq_argument_info kvq_kernel::describeArgument(size_t index) const {
-  const ManifestArgument &argument = variants.back().entry->args[index];
+  // Of arguments that all variants have, what is needed without the scales.
+  const size_t numShared = withoutScales().numArguments();
+  const Variant &variant = index < numShared ? withoutScales().last() : variants.back();
+  const ManifestArgument &argument = variant.entry->args[index];
   kvq_argument_info info{};
   info.name = argument.name.c_str();
   info.type = isPointer(argument)      ? KVQ_TYPE_PTR
@@ -227,6 +250,6 @@ kvq_argument_info kvq_kernel::describeArgument(size_t index) const {
                                        : KVQ_TYPE_I64;
   info.align = isPointer(argument) ? unitOf(argument) : 1;
   info.divisible = isPointer(argument) ? 1 : unitOf(argument);
-  info.nullable = isPointer(argument) && isNullable(argument);
+  info.nullable = isPointer(argument) && (isNullable(argument) || index >= numShared);
   return info;
 }

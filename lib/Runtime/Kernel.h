@@ -32,12 +32,14 @@ struct Variant {
 
 /// Immutable once made.
 struct kvq_kernel {
-  /// The `variants`, at least one, have the same arguments.
+  /// The `variants`, at least one, have the same arguments, but for those at the
+  /// end, which take their scales as arguments behind the others.
   kvq_kernel(const kvq::runtime::Device &device, std::string layer, std::string op,
              std::vector<kvq::runtime::Variant> variants);
 
   const kvq::runtime::Variant &first() const { return variants.front(); }
-  size_t numArguments() const { return first().entry->args.size(); }
+  /// With the scales, where some variant takes them.
+  size_t numArguments() const { return variants.back().entry->args.size(); }
 
   /// How `values` are launched; KVQ_OK with `variant` null where there is no work.
   kvq_status plan(const kvq_value *values, size_t numValues, kvq::runtime::LaunchPlan &plan,
@@ -53,6 +55,21 @@ struct kvq_kernel {
   const std::vector<kvq::runtime::Variant> variants;
 
 private:
+  /// Variants of equal arguments, the most demanding first.
+  struct Choice {
+    const kvq::runtime::Variant *begin, *end;
+
+    const kvq::runtime::Variant &last() const { return end[-1]; }
+    size_t numArguments() const { return begin->entry->args.size(); }
+  };
+
+  Choice withoutScales() const { return {variants.data(), variants.data() + numWithoutScales}; }
+  Choice withScales() const {
+    return {variants.data() + numWithoutScales, variants.data() + variants.size()};
+  }
+  /// The variants that `values`, as many as some take, are for.
+  Choice choose(const kvq_value *values, size_t numValues) const noexcept;
+
   bool fits(const kvq::runtime::Variant &variant, const kvq_value *values) const noexcept;
 
   /// Fills the sizes of `plan`; 1 where all are there, 0 where one is not
@@ -61,15 +78,20 @@ private:
                    kvq::runtime::LaunchPlan &plan) const noexcept;
 
   // What is wrong, in words.
-  std::string describeMisfit(const kvq_value *values) const;
+  std::string describeCount(const kvq_value *values, size_t numValues) const;
+  std::string describeMisfit(const Choice &choice, const kvq_value *values) const;
   std::string describeSizes(const kvq::runtime::Variant &variant, const kvq_value *values) const;
 
   template <typename Function>
   kvq_status refuse(kvq_error *error, kvq_status status, int code,
                     Function describe) const noexcept;
 
+  /// How many variants do not take scales that others take: all or none of those
+  /// that are there.
+  size_t numWithoutScales = 0;
+
   /// Arguments that say how much work there is, pointers that may not be null,
-  /// and i32 scalars, by their indices; the same for all variants.
+  /// and i32 scalars, by their indices; of all variants, where they have them.
   std::vector<uint32_t> work, pointers, narrow;
 };
 

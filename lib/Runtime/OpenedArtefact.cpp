@@ -10,6 +10,8 @@
 #include "Refusal.h"
 #include "kvq/Json/Quote.h"
 #include <algorithm>
+#include <functional>
+#include <tuple>
 
 using namespace kvq;
 using namespace kvq::runtime;
@@ -220,23 +222,46 @@ static bool sameScales(const ManifestKernel &a, const ManifestKernel &b) {
                     });
 }
 
-/// Names and types; of slot_mapping also the size of an element, which its
-/// alignment is.
-static bool sameArguments(const ManifestKernel &a, const ManifestKernel &b) {
-  return std::equal(a.args.begin(), a.args.end(), b.args.begin(), b.args.end(),
-                    [](const ManifestArgument &x, const ManifestArgument &y) {
-                      return x.name == y.name && x.type == y.type &&
-                             (x.name != "slot_mapping" || x.align == y.align);
-                    });
+static bool sameArgument(const ManifestArgument &a, const ManifestArgument &b) {
+  // Of slot_mapping also the size of an element, which its alignment is.
+  return a.name == b.name && a.type == b.type && (a.name != "slot_mapping" || a.align == b.align);
+}
+
+/// Whether the arguments of `b` begin with those of `a`.
+static bool beginsAlike(const ManifestKernel &a, const ManifestKernel &b) {
+  return a.args.size() <= b.args.size() &&
+         std::equal(a.args.begin(), a.args.end(), b.args.begin(), sameArgument);
+}
+
+/// Whether two kernels differ in nothing but their scales, their layout and block
+/// size, and what they need of their arguments.
+static bool sameWork(const ManifestKernel &a, const ManifestKernel &b) {
+  return a.op == b.op && a.sourceType == b.sourceType && a.cacheType == b.cacheType &&
+         a.numKVHeads == b.numKVHeads && a.headSize == b.headSize && a.kvLoraRank == b.kvLoraRank &&
+         a.numHeads == b.numHeads && a.paddingSlot == b.paddingSlot && a.bounds == b.bounds;
 }
 
 /// Whether `other` can stand for `named`: it computes the same of tensors of its
 /// own layout and block size.
 static bool doesTheSame(const ManifestKernel &named, const ManifestKernel &other) {
-  return other.op == named.op && other.sourceType == named.sourceType &&
-         other.cacheType == named.cacheType && other.numKVHeads == named.numKVHeads &&
-         other.headSize == named.headSize && sameScales(named, other) &&
-         sameArguments(named, other);
+  return sameWork(named, other) && sameScales(named, other) &&
+         named.args.size() == other.args.size() && beginsAlike(named, other);
+}
+
+/// Whether `other` does with scales that are its last arguments what `named` does
+/// with its own.
+static bool takesTheScales(const ManifestKernel &named, const ManifestKernel &other) {
+  if (!sameWork(named, other) || !beginsAlike(named, other) ||
+      other.args.size() != named.args.size() + other.scales.size() || other.scales.empty())
+    return false;
+  return std::equal(named.scales.begin(), named.scales.end(), other.scales.begin(),
+                    other.scales.end(),
+                    [](const auto &x, const auto &y) {
+                      return x.first == y.first && x.second.method != "argument" &&
+                             y.second.method == "argument";
+                    }) &&
+         std::all_of(other.args.begin() + named.args.size(), other.args.end(),
+                     [](const ManifestArgument &argument) { return argument.type == "ptr"; });
 }
 
 /// A number that grows with what a kernel needs of its arguments.
@@ -257,7 +282,9 @@ static void requireSame(const std::string &prefix, const char *what, const std::
 std::unique_ptr<kvq_kernel> kvq_artefact::makeKernel(const std::string &layer,
                                                      const std::string &op,
                                                      const kvq_geometry &geometry) const {
-  const ManifestKernel &named = namedKernel(layers[findLayer(layer)], op);
+  const Layer &entry = layers[findLayer(layer)];
+  const ManifestKernel &named = namedKernel(entry, op);
+  const std::vector<ManifestVariant> &listed = entry.onTarget->variants;
   const std::string prefix = describeKernel(layer, op);
   auto requireText = [&](const char *what, const std::string &made, const char *asked) {
     if (asked)
@@ -279,10 +306,16 @@ std::unique_ptr<kvq_kernel> kvq_artefact::makeKernel(const std::string &layer,
   std::vector<std::string> made;
   for (const auto &[symbol, variant] : loaded) {
     const ManifestKernel &kernel = *variant.entry;
-    if (!doesTheSame(named, kernel))
+    // What takes the scales of any layer does so only for those that name it.
+    bool isListed = std::any_of(listed.begin(), listed.end(), [&](const ManifestVariant &other) {
+      return other.op == op && other.symbol == kernel.symbol;
+    });
+    if (!doesTheSame(named, kernel) && !(isListed && takesTheScales(named, kernel)))
       continue;
-    made.push_back(quoteName(kernel.layout) + " with block_size " +
-                   std::to_string(kernel.blockSize));
+    std::string text =
+        quoteName(kernel.layout) + " with block_size " + std::to_string(kernel.blockSize);
+    if (std::find(made.begin(), made.end(), text) == made.end())
+      made.push_back(text);
     if (kernel.layout == layout && kernel.blockSize == blockSize)
       variants.push_back(variant);
   }
@@ -291,8 +324,9 @@ std::unique_ptr<kvq_kernel> kvq_artefact::makeKernel(const std::string &layer,
                                        quoteName(layout) + " with block_size " +
                                        std::to_string(blockSize));
   std::sort(variants.begin(), variants.end(), [](const Variant &a, const Variant &b) {
-    int64_t x = demandOf(*a.entry), y = demandOf(*b.entry);
-    return x != y ? x > y : a.entry->symbol < b.entry->symbol;
+    const ManifestKernel &x = *a.entry, &y = *b.entry;
+    return std::make_tuple(x.args.size(), -demandOf(x), std::cref(x.symbol)) <
+           std::make_tuple(y.args.size(), -demandOf(y), std::cref(y.symbol));
   });
   return std::make_unique<kvq_kernel>(*device, layer, op, std::move(variants));
 }

@@ -106,6 +106,10 @@ static nb::dict describeKernel(const Operation &operation) {
     scales[scale.name] = nb::make_tuple(nb::str(scale.method), values);
   }
   result["scales"] = scales;
+  bool mayTakeScales = false;
+  for (const TensorArgument &argument : operation.getTensors())
+    mayTakeScales |= argument.role == Role::Single && argument.isNullable;
+  result["may_take_scales"] = mayTakeScales;
   return result;
 }
 

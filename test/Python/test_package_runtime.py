@@ -65,6 +65,27 @@ def test_store_and_load(kvq, tmp_path, layout, source, dtype):
             assert not np.delete(rows, valid, 0).view(np.uint8).any()
 
 
+def test_scales_of_a_call_choose_the_kernel(kvq, tmp_path):
+    layer = opened(kvq, tmp_path, scales="both").layers[0]
+    assert layer.kernel("store")["may_take_scales"] and layer.kernel("store")["num_variants"] == 2
+    assert layer.kernel("load")["scales"]["k"][1] == [K]
+    random = np.random.default_rng(9)
+    key, value = random_bits(random, (2, TOKENS, HEADS, SIZE), SOURCES["bf16"])
+    slots, valid = some_slots(random)
+    for given in ({}, {"k_scale": None, "v_scale": None}, {"k_scale": np.array([0.75], np.float32), "v_scale": np.array([3], np.float32)}):
+        caches = np.zeros((2, BLOCKS, ROWS, HEADS, SIZE), E4M3)
+        layer.store(key, value, *caches, slots, **given)
+        used = (K, V) if given.get("k_scale") is None else (given["k_scale"][0], given["v_scale"][0])
+        for cache, rows, scale in zip(caches, (key, value), used, strict=True):
+            same(rows_at(cache, "nhd", slots[valid]), store(rows[valid], scale, E4M3))
+    with pytest.raises(kvq.Error, match="expected a pointer for 'v_scale', but got null"):
+        layer.store(key, value, *caches, slots, k_scale=np.array([0.75], np.float32))
+    folded = opened(kvq, tmp_path).layers[0]
+    assert not folded.kernel("store")["may_take_scales"]
+    with pytest.raises(kvq.Error, match="but got 'k_scale'"):
+        folded.store(key, value, *caches, slots, k_scale=np.array([0.75], np.float32))
+
+
 def test_gather(kvq, tmp_path):
     layer = opened(kvq, tmp_path, ops=["gather"]).layers[0]
     random = np.random.default_rng(2)

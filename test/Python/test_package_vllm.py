@@ -61,6 +61,17 @@ def test_scales_that_are_arguments_are_passed_on(kvq, tmp_path, tensors):
     same(caches[0][slots // ROWS, slots % ROWS], store(key[:TOKENS], np.float32(0.25), E4M3))
 
 
+def test_other_scales_go_to_the_kernel_that_takes_them(kvq, tmp_path, tensors):
+    key, value, slots = tensors
+    function = kvq.vllm.bind(opened(kvq, tmp_path, scales="both").layers[0])
+    other = np.array([0.75], np.float32)
+    for scales in ((K, V), (other, V), (K, other), (K, V)):
+        caches = np.zeros((2, BLOCKS, ROWS, HEADS, SIZE), E4M3)
+        function(key, value, *caches, slots, "fp8", *scales)
+        for cache, rows, scale in zip(caches, (key, value), scales, strict=True):
+            same(cache[slots // ROWS, slots % ROWS], store(rows[:TOKENS], scale[0], E4M3))
+
+
 def test_copies_take_any_scale(kvq, tmp_path, tensors):
     key, value, slots = tensors
     function = kvq.vllm.bind(opened(kvq, tmp_path, dtype="auto").layers[0])

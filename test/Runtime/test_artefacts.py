@@ -79,6 +79,43 @@ def test_every_kernel_is_found_and_planned_as_the_manifest_has_it(target, artefa
     assert planned == set(kernels)
 
 
+@pytest.fixture(scope="module")
+def variants(kvqc, checkpoints_dir, tmp_path_factory):
+    """The folder of an artefact with kernels of two alignments, whose scales are folded or arguments."""
+    if "ASAN_OPTIONS" in os.environ:
+        pytest.skip("the instrumented library wants an instrumented program")
+    folder = tmp_path_factory.mktemp("variants") / "kernels"
+    options = ["--target", ",".join(DEVICES), "--scales", "both", "--align", "4,16"]
+    done = subprocess.run([kvqc, "compile", checkpoints_dir / "llama-ct", "-o", folder, *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.parametrize("target", list(DEVICES))
+@pytest.mark.parametrize("op", ["store", "load"])
+def test_addresses_and_scales_choose_the_kernel(target, op, variants, library, build_dir):
+    """Of what kvqc wrote: a cache that is aligned to 4 bytes takes the narrow kernel, one to 16 the wide one, with scales or without."""
+    manifest = manifest_of(variants)
+    with (
+        runtime.drivers(cuda=runtime.stand_in(build_dir, "cuda"), hip=runtime.stand_in(build_dir, "hip")),
+        library.open(variants, DEVICES[target], runtime.ALLOW_PTX) as opened,
+    ):
+        for layer in manifest["layers"]:
+            symbols = {"narrow": layer["kernels"][target][op]} | layer["variants"][target][op]
+            if target == "host":
+                # Unaligned accesses cost nothing there: one kernel is both.
+                assert set(symbols) == {"narrow", "dynamic"}
+                symbols |= {"align16": symbols["narrow"], "align16_dynamic": symbols["dynamic"]}
+            arguments = next(kernel["args"] for kernel in manifest["kernels"] if kernel["symbol"] == symbols["align16_dynamic"])
+            handle = library.find(opened, layer["name"], op)
+            wide = [1024 * (index + 1) for index in range(len(arguments))]
+            narrow = [value + 4 if argument["name"] == "key_cache" else value for argument, value in zip(arguments, wide, strict=True)]
+            for values, folded, dynamic in ((wide, "align16", "align16_dynamic"), (narrow, "narrow", "dynamic")):
+                for given, symbol in ((values, dynamic), (values[:-2], folded), ([*values[:-2], 0, 0], folded)):
+                    assert library.plan(handle, given).symbol.decode() == symbols[symbol]
+            assert len(set(symbols.values())) == (2 if target == "host" else 4)
+
+
 def test_addresses_that_are_one_byte_off_are_refused(artefact, library, build_dir):
     manifest = manifest_of(artefact)
     layer = manifest["layers"][0]["name"]

@@ -228,16 +228,23 @@ typedef struct kvq_geometry {
  * that they need, those that `geometry` fits are kept; each launch takes the most
  * demanding one whose alignments its arguments meet. The same question gives the
  * same kernel.
+ *
+ * Where the layer has kernels with its scales folded and others that take them
+ * (compiled with `--scales both`), the scales are the last arguments, and may be
+ * null: a launch with null for all of them, or without their values, takes a folded
+ * kernel, one with pointers a kernel that reads them. So a caller whose scales are
+ * those of kvq_layer_info passes none.
  */
 KVQ_API kvq_status kvq_kernel_find(const kvq_artefact *artefact, const char *layer, const char *op,
                                    const kvq_geometry *geometry, const kvq_kernel **kernel,
                                    kvq_error *error);
 
-/** The most demanding of the kernels that a launch may take. */
+/** The most demanding of the kernels that a launch may take, a folded one if there is one. */
 typedef struct kvq_kernel_info {
   size_t size;
   const char *layer, *op, *symbol, *layout, *source_type, *cache_type;
   int64_t num_kv_heads, head_size, block_size;
+  /** With the scales that launches may leave out. */
   size_t num_arguments, num_scales;
   /** How many kernels a launch chooses from. */
   size_t num_variants;
@@ -331,6 +338,8 @@ typedef struct kvq_plan {
   /** Its CUfunction, hipFunction_t or host function. */
   void *function;
   uint32_t grid[3], block[3], shared_bytes;
+  /** How many of the values, from the first on, are its arguments. */
+  uint32_t num_arguments;
 } kvq_plan;
 
 /**

@@ -93,8 +93,9 @@ class Layer:
     padding. An MLA layer's operations take `kv_c, k_pe` in place of `key, value` and `kv_cache` in place of `key_cache, value_cache`.
 
     `stream` is None for the stream on which the tensors' framework works, an address, or a stream object. Kernels with `bounds` 'count' take
-    `out_of_range`, one uint64 or int64 that they add to; those whose scales are arguments take `k_scale` and `v_scale`, one float32 each. Tensors
-    have to live until the kernel is done, as for any other work on the stream; the host's kernels are done when the call returns.
+    `out_of_range`, one uint64 or int64 that they add to; those whose scales are arguments take `k_scale` and `v_scale`, one float32 each, and of
+    artefacts compiled with scales="both" a call with the scales takes the kernel that reads them, one without them the folded kernel. Tensors have to
+    live until the kernel is done, as for any other work on the stream; the host's kernels are done when the call returns.
     """
 
     def __init__(self, handle: _runtime.Artefact, name: str, index: int, scales: dict[str, float], calculate_kv_scales: bool, ops: list[str]) -> None:
@@ -117,8 +118,8 @@ class Layer:
         raise Error(f"layer '{self.name}': expected an operation among {known}, but got '{op}'; compile with it in 'ops'")
 
     def kernel(self, op: str) -> dict[str, Any]:
-        """The kernel of an operation: symbol, layout, source_type, cache_type, num_kv_heads, head_size, block_size, and of each scale the method with
-        its folded numbers, none for an argument."""
+        """The kernel of an operation: symbol, layout, source_type, cache_type, num_kv_heads, head_size, block_size, of each scale the method with
+        its folded numbers, none for an argument, and `may_take_scales`, whether a call may pass others in the place of the folded ones."""
         if op not in self._operations:
             self._missing(op)
         return self._operations[op].description

@@ -4,7 +4,8 @@
     reshape_and_cache_flash(key, value, key_cache, value_cache, slot_mapping, "fp8", layer._k_scale, layer._v_scale)
 
 The arguments are vLLM's. The number of tokens is that of `slot_mapping`; `key` and `value` may be padded. The scales of the kernel are its own:
-those that are passed are compared with them, and other ones raise `kvq.Error`. That costs a copy from the device, so a tensor is compared when it
+those that are passed are compared with them, and other ones raise `kvq.Error`, or go to the kernel that takes them where the artefact was compiled
+with scales="both". That costs a copy from the device, so a tensor is compared when it
 is first seen, and again when torch has counted a change of it; tensors made in inference mode have no such count, and one that is changed in place
 is not seen again. A CUDA graph cannot copy: call once before the capture.
 """
@@ -34,16 +35,16 @@ def _numbers(scale: Any) -> list[float]:
 
 
 class _Scale:
-    """A scale that is folded into a kernel, and the tensors that have been found to hold it."""
+    """A scale that is folded into a kernel, and the tensors that have been found to hold it, or another one."""
 
     MOST = 64
 
     def __init__(self, layer: Layer, name: str, folded: list[float]) -> None:
         self.layer, self.name, self.folded = layer, name, folded
-        self.seen: set[tuple[int, int, int]] = set()
+        self.seen: dict[tuple[int, int, int], str] = {}
 
-    def check(self, given: Any) -> None:
-        """Raises `kvq.Error` unless `given`, of one number or one for each head, is the folded scale."""
+    def find_fault(self, given: Any) -> str:
+        """What is wrong unless `given`, of one number or one for each head, is the folded scale; else nothing."""
         key = None
         if hasattr(given, "data_ptr"):
             try:
@@ -52,20 +53,21 @@ class _Scale:
                 version = -1
             key = (given.data_ptr(), version, given.numel())
             if key in self.seen:
-                return
+                return self.seen[key]
             if given.is_cuda and sys.modules["torch"].cuda.is_current_stream_capturing():
                 raise Error(f"layer '{self.layer.name}': expected '{self.name}' to have been compared before the capture; call once without it")
         values = _numbers(given)
         expected = self.folded if len(self.folded) == len(values) else self.folded * len(values)
+        fault = ""
         if len(expected) != len(values) or values != expected:
             wrong = next((value for value, own in zip(values, expected, strict=False) if value != own), None)
             got = f"{len(values)} numbers" if wrong is None else repr(wrong)
-            said = f"expected '{self.name}' to be {self.folded[0]!r}, which the kernel was compiled with, but got {got}"
-            raise Error(f"layer '{self.layer.name}': {said}")
+            fault = f"expected '{self.name}' to be {self.folded[0]!r}, which the kernel was compiled with, but got {got}"
         if key:
             if len(self.seen) >= self.MOST:
                 self.seen.clear()
-            self.seen.add(key)
+            self.seen[key] = fault
+        return fault
 
 
 class _Store:
@@ -80,15 +82,17 @@ class _Store:
         self._dtypes = ("auto",) if copies else ("fp8_e5m2",) if "E5M2" in kernel["cache_type"] else ("fp8", "fp8_e4m3")
         self._folded = {name: _Scale(layer, f"{name}_scale", values) for name, (_, values) in kernel["scales"].items() if values}
         self._arguments = [name for name, (_, values) in kernel["scales"].items() if not values]
+        self._may_pass = kernel["may_take_scales"]
 
     def _check(self, kv_cache_dtype: str, **scales: Any) -> dict[str, Any]:
         """Compares what is folded; gives what the kernel takes as arguments."""
         if kv_cache_dtype not in self._dtypes:
             words = " or ".join(f"'{word}'" for word in self._dtypes)
             raise Error(f"layer '{self.layer.name}': expected 'kv_cache_dtype' to be {words}, as compiled, but got '{kv_cache_dtype}'")
-        for name, folded in self._folded.items():
-            folded.check(scales[name])
-        return {f"{name}_scale": scales[name] for name in self._arguments}
+        faults = [fault for name, folded in self._folded.items() if (fault := folded.find_fault(scales[name]))]
+        if faults and not self._may_pass:
+            raise Error(f"layer '{self.layer.name}': {faults[0]}")
+        return {f"{name}_scale": scales[name] for name in (self._folded if faults else self._arguments)}
 
 
 class ReshapeAndCacheFlash(_Store):

@@ -105,6 +105,121 @@ TEST_F(VariantTest, TakesNoKernelThatDoesSomethingElse) {
   EXPECT_EQ(kernel.info().num_variants, 1u);
 }
 
+namespace {
+
+/// 'dynamic' does what 'store_16' does, with its scales as two more arguments.
+ManifestKernel dynamicKernel(const std::string &symbol, int64_t align = 16) {
+  ManifestKernel kernel = storeKernel("sm_90", symbol, align);
+  for (auto &[name, scale] : kernel.scales) {
+    scale = {std::nullopt, "argument", std::nullopt};
+    kernel.args.push_back({name + "_scale", "ptr", 4, std::nullopt});
+  }
+  return kernel;
+}
+
+/// Layer 0 names the variants, layer 1 does not.
+Sample bothSample() {
+  Sample sample({"sm_90"});
+  sample.add(storeKernel("sm_90", "store_2", 2));
+  sample.add(dynamicKernel("dynamic"));
+  sample.add(dynamicKernel("dynamic_2", 2));
+  sample.manifest.layers[0].targets[0].variants = {{"store", "align2", "store_2"},
+                                                   {"store", "dynamic", "dynamic"},
+                                                   {"store", "align2_dynamic", "dynamic_2"}};
+  return sample;
+}
+
+std::vector<kvq_value> valuesWithScales(const void *k, const void *v) {
+  std::vector<kvq_value> values = storeValues();
+  values.push_back({k});
+  values.push_back({v});
+  return values;
+}
+
+} // namespace
+
+TEST_F(VariantTest, ScalesThatArePassedChooseTheKernelsThatReadThem) {
+  const size_t numFolded = storeValues().size();
+  for (const char *symbol : {"dynamic", "dynamic_2"})
+    cuda->numArguments[symbol] = numFolded + 2;
+  auto kernel = Artefact::open(write(bothSample())).kernel("layer.0", "store");
+  EXPECT_EQ(kernel.info().num_variants, 4u);
+  EXPECT_EQ(kernel.info().num_arguments, numFolded + 2);
+  EXPECT_STREQ(kernel.info().symbol, "store_16");
+  // An engine compares these with its own.
+  ASSERT_EQ(kernel.scales().size(), 2u);
+  EXPECT_EQ(kernel.scales()[0].values[0], 0.5f);
+  EXPECT_TRUE(kernel.argument(numFolded).nullable);
+  EXPECT_FALSE(kernel.argument(0).nullable);
+  EXPECT_EQ(kernel.argument(0).align, 2);
+  EXPECT_EQ(kernel.index("v_scale"), numFolded + 1);
+
+  const float k = 0.5f, v = 0.25f;
+  auto launch = [&](std::vector<kvq_value> values) {
+    kernel.launch(values.data(), values.size());
+    kvq_plan plan = kernel.plan(values.data(), values.size());
+    EXPECT_EQ(plan.symbol, cuda->launches.back().symbol);
+    EXPECT_EQ(plan.num_arguments, cuda->numArguments[plan.symbol]);
+    return cuda->launches.back().symbol;
+  };
+  EXPECT_EQ(launch(storeValues()), "store_16");
+  EXPECT_EQ(launch(valuesWithScales(nullptr, nullptr)), "store_16");
+  EXPECT_EQ(launch(valuesWithScales(&k, &v)), "dynamic");
+  EXPECT_EQ(cuda->launches.back().arguments.back(), reinterpret_cast<uint64_t>(&v));
+  std::vector<kvq_value> narrow = valuesWithScales(&k, &v);
+  narrow[0].i64 += 2;
+  EXPECT_EQ(launch(narrow), "dynamic_2");
+  narrow.resize(numFolded);
+  EXPECT_EQ(launch(narrow), "store_2");
+}
+
+TEST_F(VariantTest, ScalesArePassedAllOrNone) {
+  auto kernel = Artefact::open(write(bothSample())).kernel("layer.0", "store");
+  auto errorOf = [&](const std::vector<kvq_value> &values) -> std::string {
+    try {
+      kernel.launch(values.data(), values.size());
+    } catch (const Error &error) {
+      return error.what();
+    }
+    return "launched";
+  };
+  const float scale = 0.5f;
+  expectPart(errorOf(valuesWithScales(&scale, nullptr)),
+             "expected a pointer for 'v_scale', but got null");
+  expectPart(errorOf(valuesWithScales(nullptr, &scale)),
+             "expected a pointer for 'k_scale', but got null");
+  expectPart(errorOf(valuesWithScales(&scale, reinterpret_cast<const char *>(&scale) + 1)),
+             "expected 'v_scale' aligned to 4 bytes");
+  std::vector<kvq_value> values = valuesWithScales(&scale, &scale);
+  values.pop_back();
+  expectPart(errorOf(values), "expected 17 values, or the first 15, but got 16");
+  EXPECT_TRUE(cuda->launches.empty());
+}
+
+TEST_F(VariantTest, TakesScalesOnlyWhereTheLayerNamesTheKernel) {
+  auto artefact = Artefact::open(write(bothSample()));
+  EXPECT_EQ(artefact.kernel("layer.1", "store").info().num_variants, 2u);
+  EXPECT_EQ(artefact.kernel("layer.1", "store").info().num_arguments, storeValues().size());
+  // What a layer names is held to doing the same, all the same.
+  auto expectNone = [&](const char *directory, auto change) {
+    Sample sample = bothSample();
+    for (ManifestKernel &kernel : sample.manifest.kernels)
+      if (kernel.symbol != "store_16")
+        change(kernel);
+    auto kernel = Artefact::open(write(sample, directory)).kernel("layer.0", "store");
+    EXPECT_EQ(kernel.info().num_variants, 1u) << directory;
+  };
+  expectNone("bounds", [](ManifestKernel &kernel) { kernel.bounds = "off"; });
+  expectNone("padding", [](ManifestKernel &kernel) { kernel.paddingSlot = 5; });
+  expectNone("queries", [](ManifestKernel &kernel) { kernel.numHeads = 5; });
+  expectNone("size", [](ManifestKernel &kernel) { kernel.headSize = 64; });
+  expectNone("scalar", [](ManifestKernel &kernel) {
+    kernel.args.back().type = "i64";
+    kernel.args.back().align.reset();
+    kernel.args[7].name = "x_stride";
+  });
+}
+
 TEST_F(VariantTest, GeometryChoosesLayoutAndBlockSize) {
   Sample sample({"sm_90"});
   ManifestKernel wide = storeKernel("sm_90", "store_4");
