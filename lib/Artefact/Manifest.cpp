@@ -79,6 +79,8 @@ static Json kernelJson(const ManifestKernel &kernel) {
     json["padding_slot"] = kernel.paddingSlot;
   if (!kernel.bounds.empty())
     json["bounds"] = kernel.bounds;
+  for (const auto &[name, constant] : kernel.scaleConstants)
+    json["scale_constants"][name] = toJson(constant);
   json["scales"] = Json::object();
   for (const auto &[name, scale] : kernel.scales) {
     Json &entry = json["scales"][name];

@@ -346,6 +346,11 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
     return member(place, key, [&](const auto &at) { return word(at, result); });
   };
   auto readLayout = [&](const JsonPlace &at) { return text(at, kernel.layout, 1 << 12); };
+  auto readConstants = [&](const JsonPlace &constants) {
+    return eachMember(constants, [&](const std::string &scaleName, const JsonPlace &at) {
+      return scale(at, kernel.scaleConstants.emplace_back(scaleName, 0.0f).second);
+    });
+  };
   if (!member(place, "symbol", [&](const auto &at) { return identifier(at, kernel.symbol); }) ||
       !member(place, "target", readTargetName) || !name("op", kernel.op) ||
       !member(place, "layout", readLayout) || !name("source_type", kernel.sourceType) ||
@@ -355,6 +360,7 @@ bool ManifestReader::readKernel(const JsonPlace &place) {
       !optionalCount("num_heads", Limits::size, kernel.numHeads) ||
       !optionalCount("padding_slot", std::numeric_limits<int64_t>::max(), kernel.paddingSlot) ||
       !optionalMember(place, "bounds", [&](const auto &at) { return word(at, kernel.bounds); }) ||
+      !optionalMember(place, "scale_constants", readConstants) ||
       !member(place, "scales", [&](const auto &at) { return readScales(at, kernel); }) ||
       !member(place, "args", [&](const auto &at) { return readArguments(at, kernel); }) ||
       !member(place, "block", [&](const auto &at) { return readBlock(at, kernel); }) ||
@@ -443,26 +449,24 @@ bool ManifestReader::readLayer(const JsonPlace &place) {
            (layerNames.insert(layer.name).second ||
             fail(at, "expected each layer once, but got " + quoteName(layer.name) + " twice"));
   };
-  using Target = ManifestLayerTarget;
   return member(place, "name", readName) &&
          member(place, "index",
                 [&](const auto &at) { return integer(at, 0, last, layer.index); }) &&
          eachTarget(place, "scales",
-                    [&](const auto &at, Target &target) { return readLayerScales(at, target); }) &&
-         eachTarget(place, "calculate_kv_scales",
-                    [&](const auto &at, Target &target) {
-                      return boolean(at, target.calculateKVScales);
-                    }) &&
+                    [&](const auto &at, auto &target) { return readLayerScales(at, target); }) &&
+         eachTarget(
+             place, "calculate_kv_scales",
+             [&](const auto &at, auto &target) { return boolean(at, target.calculateKVScales); }) &&
          eachTarget(place, "kernels",
-                    [&](const auto &at, Target &target) { return readLayerKernels(at, target); }) &&
+                    [&](const auto &at, auto &target) { return readLayerKernels(at, target); }) &&
          (!place.value.find("variants") || eachTarget(place, "variants",
-                                                      [&](const auto &at, Target &target) {
+                                                      [&](const auto &at, auto &target) {
                                                         return readLayerVariants(at, target);
                                                       })) &&
          eachTarget(place, "warnings",
-                    [&](const auto &at, Target &target) { return texts(at, target.warnings); }) &&
+                    [&](const auto &at, auto &target) { return texts(at, target.warnings); }) &&
          eachTarget(place, "notes",
-                    [&](const auto &at, Target &target) { return texts(at, target.notes); });
+                    [&](const auto &at, auto &target) { return texts(at, target.notes); });
 }
 
 bool ManifestReader::readDocument(const JsonPlace &root) {

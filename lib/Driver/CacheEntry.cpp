@@ -144,10 +144,11 @@ void visit(Archive &archive, T &scale) {
 template <typename Archive, typename T, IfIs<T, ManifestKernel> = 0>
 void visit(Archive &archive, T &kernel) {
   auto &[symbol, target, op, layout, sourceType, cacheType, numKVHeads, headSize, blockSize,
-         kvLoraRank, numHeads, paddingSlot, bounds, scales, args, block, grid, sharedBytes] =
-      kernel;
+         kvLoraRank, numHeads, paddingSlot, bounds, scaleConstants, scales, args, block, grid,
+         sharedBytes] = kernel;
   archive(symbol, target, op, layout, sourceType, cacheType, numKVHeads, headSize, blockSize,
-          kvLoraRank, numHeads, paddingSlot, bounds, scales, args, block, grid, sharedBytes);
+          kvLoraRank, numHeads, paddingSlot, bounds, scaleConstants, scales, args, block, grid,
+          sharedBytes);
 }
 
 template <typename Archive, typename T, IfIs<T, ManifestTarget> = 0>

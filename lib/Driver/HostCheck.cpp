@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "HostCheck.h"
+#include "HostMaxima.h"
 #include "HostMoves.h"
 #include "kvq/Artefact/HostCall.h"
 #include "kvq/Numerics/FloatEnvironment.h"
@@ -26,8 +27,6 @@ public:
   llvm::Expected<HostCheck> check(void *function);
 
 private:
-  /// The arguments in order, or why they cannot be given.
-  std::string collect(SmallVectorImpl<int64_t> &values) const;
   llvm::Error difference(const HostMove &move, unsigned actual, unsigned expected) const;
   llvm::Error failure(const Twine &text) const {
     return llvm::createStringError("kernel " + quoteName(kernel.symbol) + ": " + text);
@@ -39,12 +38,14 @@ private:
 
 } // namespace
 
-std::string HostRun::collect(SmallVectorImpl<int64_t> &values) const {
+std::string kvq::collectArguments(const ManifestKernel &kernel,
+                                  const std::map<std::string, int64_t> &arguments,
+                                  SmallVectorImpl<int64_t> &values) {
   if (kernel.args.size() > kMaxHostArguments)
     return "it has more than " + std::to_string(kMaxHostArguments) + " arguments";
   for (const ManifestArgument &argument : kernel.args) {
-    auto found = moves.arguments.find(argument.name);
-    if (found == moves.arguments.end())
+    auto found = arguments.find(argument.name);
+    if (found == arguments.end())
       return "the argument " + quoteName(argument.name) + " is not known here";
     int64_t needed =
         argument.type == "ptr" ? argument.align.value_or(1) : argument.divisible.value_or(1);
@@ -64,7 +65,7 @@ llvm::Error HostRun::difference(const HostMove &move, unsigned actual, unsigned 
 
 llvm::Expected<HostCheck> HostRun::check(void *function) {
   SmallVector<int64_t> values;
-  if (std::string why = collect(values); !why.empty())
+  if (std::string why = collectArguments(kernel, moves.arguments, values); !why.empty())
     return HostCheck{0, why};
   // What the kernel must leave as it is, and what it must make of the rest.
   std::vector<HostBuffer> inputsBefore;
@@ -108,7 +109,12 @@ llvm::Expected<HostCheck> kvq::checkHostKernel(const ManifestKernel &kernel, voi
                                                MLIRContext &context) {
   FloatEnvironment environment;
   std::string notRun;
-  std::unique_ptr<HostMoves> moves = HostMoves::plan(kernel, context, notRun);
+  std::optional<KernelSubject> subject = readSubject(kernel, context, notRun);
+  if (!subject)
+    return HostCheck{0, notRun};
+  if (subject->kind == CacheOpKind::ComputeScales)
+    return checkMaxima(kernel, *subject, function);
+  std::unique_ptr<HostMoves> moves = HostMoves::plan(kernel, *subject, notRun);
   if (!moves)
     return HostCheck{0, notRun};
   return HostRun(kernel, *moves).check(function);

@@ -11,6 +11,7 @@
 #include "kvq/Artefact/Manifest.h"
 #include "mlir/IR/MLIRContext.h"
 #include "llvm/Support/Error.h"
+#include <map>
 
 namespace kvq {
 
@@ -28,6 +29,12 @@ struct HostCheck {
 /// one counts. The error is the first difference.
 llvm::Expected<HostCheck> checkHostKernel(const ManifestKernel &kernel, void *function,
                                           mlir::MLIRContext &context);
+
+/// The values of a kernel's arguments in order, found by their names; or why they
+/// cannot be given.
+std::string collectArguments(const ManifestKernel &kernel,
+                             const std::map<std::string, int64_t> &arguments,
+                             llvm::SmallVectorImpl<int64_t> &values);
 
 } // namespace kvq
 

@@ -8,8 +8,7 @@
 #ifndef KVQ_LIB_DRIVER_HOSTMOVES_H
 #define KVQ_LIB_DRIVER_HOSTMOVES_H
 
-#include "kvq/Artefact/Manifest.h"
-#include "kvq/Dialect/Kvq.h"
+#include "KernelSubject.h"
 #include <map>
 #include <memory>
 
@@ -50,8 +49,8 @@ struct HostMove {
 /// What is read holds every value; what is written, guard bytes.
 class HostMoves {
 public:
-  /// The call of `kernel`, or null and why there is none.
-  static std::unique_ptr<HostMoves> plan(const ManifestKernel &kernel, mlir::MLIRContext &context,
+  /// The call of `kernel`, which is for `subject`, or null and why there is none.
+  static std::unique_ptr<HostMoves> plan(const ManifestKernel &kernel, const KernelSubject &subject,
                                          std::string &notRun);
 
   /// What each move must leave, by the reference.

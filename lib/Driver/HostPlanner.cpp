@@ -8,15 +8,11 @@
 #include "HostMoves.h"
 #include "kvq/Dialect/CacheKernel.h"
 #include "kvq/Numerics/Reference.h"
-#include "kvq/Support/Quote.h"
-#include "llvm/Support/MathExtras.h"
 #include <numeric>
 
 using namespace mlir;
 using namespace kvq;
 
-/// A test stays within some memory, whatever the manifest says.
-static constexpr int64_t maxBlockElements = 1 << 22;
 /// Elements behind each row and each block, which nothing may touch.
 static constexpr int64_t gap = 32;
 
@@ -60,14 +56,14 @@ namespace kvq {
 
 class HostPlanner {
 public:
-  HostPlanner(const ManifestKernel &kernel, MLIRContext &context)
-      : kernel(kernel), context(context), plan(new HostMoves()) {}
+  HostPlanner(const ManifestKernel &kernel, const KernelSubject &subject)
+      : kernel(kernel), kind(subject.kind), source(subject.source), cache(subject.cache),
+        plan(new HostMoves()) {}
 
   std::unique_ptr<HostMoves> make(std::string &notRun);
 
 private:
   /// Each returns why the kernel cannot be run; empty if it can.
-  std::string readKernel();
   std::string planTokens();
   std::string planBlocks();
   std::string planRows();
@@ -93,15 +89,14 @@ private:
   void addSlots(ArrayRef<int64_t> slots);
   void addTable(int64_t numTokens, int64_t numBlocks);
   void fillInputs();
-  uint64_t inputAt(uint64_t count) const;
   /// Tokens enough for rows of `elements` to hold every value.
   int64_t countTokens(int64_t elements) const;
 
   const ManifestKernel &kernel;
-  MLIRContext &context;
+  const CacheOpKind kind;
+  const SourceType source;
+  const CacheAttr cache;
   std::unique_ptr<HostMoves> plan;
-  CacheOpKind kind = CacheOpKind::Store;
-  CacheAttr cache;
   /// Where the numbers of each scale begin in the plan's.
   std::vector<unsigned> firstScales;
 };
@@ -118,42 +113,16 @@ int64_t HostPlanner::give(HostBuffer buffer) {
   return addressOf(plan->others.back().data());
 }
 
-std::string HostPlanner::readKernel() {
-  std::optional<CacheOpKind> op = symbolize<CacheOpKind>(kernel.op);
-  std::optional<LayoutKind> layout = symbolize<LayoutKind>(kernel.layout);
-  std::optional<SourceType> source = symbolize<SourceType>(kernel.sourceType);
-  std::optional<Fp8Format> format = symbolize<Fp8Format>(kernel.cacheType);
-  if (!op || *op == CacheOpKind::ComputeScales)
-    return "the reference has no answer for " + quoteName(kernel.op);
-  if (!layout)
-    return "the layout " + quoteName(kernel.layout) + " has no name";
-  if (!source || (!format && kernel.cacheType != kernel.sourceType))
-    return "its types are not known here";
-  // No product of sizes up to the manifest's limits overflows.
-  int64_t row = kernel.numKVHeads * kernel.headSize;
-  if (row > maxBlockElements || row * kernel.blockSize > maxBlockElements)
-    return "its blocks are too large for a test";
-  kind = *op;
-  Type element = format ? Type(getType(&context, *format)) : Type(getType(&context, *source));
-  auto emitError = [&] { return mlir::emitError(UnknownLoc::get(&context)); };
-  // Its message is of no use: there is no file to point at.
-  ScopedDiagnosticHandler silence(&context, [](Diagnostic &) { return success(); });
-  cache = CacheAttr::getChecked(emitError, &context, LayoutAttr::get(&context, *layout), element,
-                                kernel.blockSize, kernel.numKVHeads, kernel.headSize,
-                                kernel.kvLoraRank, /*align=*/int64_t(16));
-  return cache ? "" : "its geometry does not fit its layout";
-}
-
 HostMoves::Element HostPlanner::elementOf(Held held) const {
   CacheAttr side = cacheOf(held);
-  return {side.getFp8Format(), *symbolize<SourceType>(kernel.sourceType)};
+  return {side.getFp8Format(), source};
 }
 
 CacheAttr HostPlanner::cacheOf(Held held) const {
   CacheKernelSpec spec;
   spec.kind = kind;
   spec.cache = cache;
-  spec.sourceType = getType(&context, *symbolize<SourceType>(kernel.sourceType));
+  spec.sourceType = getType(cache.getContext(), source);
   return getInfo(kind).from == held ? getFromCache(spec) : getToCache(spec);
 }
 
@@ -222,10 +191,7 @@ int64_t HostPlanner::countPerNumber(ArrayRef<CachePart> parts) const {
 }
 
 int64_t HostPlanner::countTokens(int64_t elements) const {
-  int64_t values = plan->from.getBytes() == 1 ? 256 : 65536;
-  if (plan->from.getBytes() == 4)
-    values *= 2;
-  return (values - 1) / elements + 1;
+  return (countTestValues(plan->from.getBytes()) - 1) / elements + 1;
 }
 
 /// Slots as their argument has them; a pointer to i32 needs less alignment.
@@ -336,9 +302,9 @@ std::string HostPlanner::planRows() {
   bool isQuery = kind == CacheOpKind::QuantizeQuery;
   std::string name = isQuery ? "query" : "prob";
   if (isQuery && kernel.numHeads == 0)
-    return "the manifest does not say how many query heads it has";
+    return kNoQueryHeads;
   int64_t columns = isQuery ? kernel.numHeads * kernel.headSize : 1021;
-  if (columns > maxBlockElements)
+  if (columns > kMaxTestElements)
     return "its rows are too large for a test";
   int64_t numRows = countTokens(columns), fromStride = columns + gap, toStride = columns + 2 * gap;
   plan->inputs.emplace_back(size_t(numRows * fromStride), plan->from.getBytes());
@@ -356,32 +322,17 @@ std::string HostPlanner::planRows() {
   return "";
 }
 
-/// Every value in turn, neighbours far apart; of float32 those of bf16, then
-/// ones with any bits.
-uint64_t HostPlanner::inputAt(uint64_t count) const {
-  uint64_t mixed = count * 40503 + 77;
-  if (plan->from.getBytes() == 1)
-    return (count * 101 + 7) & 0xff;
-  if (plan->from.getBytes() == 2)
-    return mixed & 0xffff;
-  if (count % 131072 < 65536)
-    return (mixed & 0xffff) << 16;
-  return (count * 0x9e3779b97f4a7c15) >> 32;
-}
-
 void HostPlanner::fillInputs() {
   // Parts are told apart by their buffers or their scales.
   std::map<std::pair<unsigned, unsigned>, uint64_t> counts;
   for (const HostMove &move : plan->moves) {
     uint64_t &count = counts[{move.from, move.scale}];
-    plan->inputs[move.from].set(move.fromIndex, unsigned(inputAt(count++)));
+    plan->inputs[move.from].set(move.fromIndex,
+                                unsigned(testValueAt(count++, plan->from.getBytes())));
   }
 }
 
 std::unique_ptr<HostMoves> HostPlanner::make(std::string &notRun) {
-  notRun = readKernel();
-  if (!notRun.empty())
-    return nullptr;
   const CacheOpInfo &info = getInfo(kind);
   if (!cache.getFp8Format() && (info.from != Held::Cache && info.to != Held::Cache)) {
     notRun = "the cache has no FP8 format";
@@ -399,7 +350,7 @@ std::unique_ptr<HostMoves> HostPlanner::make(std::string &notRun) {
   return std::move(plan);
 }
 
-std::unique_ptr<HostMoves> HostMoves::plan(const ManifestKernel &kernel, MLIRContext &context,
-                                           std::string &notRun) {
-  return HostPlanner(kernel, context).make(notRun);
+std::unique_ptr<HostMoves> HostMoves::plan(const ManifestKernel &kernel,
+                                           const KernelSubject &subject, std::string &notRun) {
+  return HostPlanner(kernel, subject).make(notRun);
 }

@@ -64,6 +64,8 @@ Fields kvq::fieldsOf(const ManifestKernel &kernel) {
       {"padding_slot", std::to_string(kernel.paddingSlot)},
       {"bounds", kernel.bounds.empty() ? "none" : kernel.bounds},
   };
+  for (const auto &[name, constant] : kernel.scaleConstants)
+    fields.emplace_back(name + " scale constant", formatFloat32(constant));
   for (const auto &[name, scale] : kernel.scales) {
     std::string tried = scale.tried ? ", " + std::to_string(*scale.tried) + " tried" : "";
     fields.emplace_back(name + " scale", describe(scale) + tried);

@@ -106,6 +106,10 @@ ManifestKernel kvq::describeKernel(gpu::GPUFuncOp kernel, const ChipInfo &chip) 
   if (llvm::is_contained(getInfo(spec.kind).roles, ArgumentRole::OutOfRange))
     entry.bounds = stringify(spec.bounds).str();
 
+  constexpr ScaleKind computed[] = {ScaleKind::Q, ScaleKind::K, ScaleKind::V};
+  for (auto [index, constant] : llvm::enumerate(spec.constants))
+    entry.scaleConstants.emplace_back(stringify(computed[index]).str(), constant);
+
   SmallVector<ScaleKind> kinds = getScaleKinds(spec);
   for (auto [index, scale] : llvm::enumerate(scaled.getScaleOperands())) {
     ManifestScale description = describeScale(scale, arithmetic ? arithmetic[index] : Attribute());

@@ -7,9 +7,12 @@
 
 #include "KernelSymbols.h"
 #include "kvq/Json/Json.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/BinaryFormat/ELF.h"
 #include "llvm/BinaryFormat/MsgPackReader.h"
 #include "llvm/Object/ELF.h"
+#include "llvm/Support/Endian.h"
+#include <map>
 
 using namespace llvm;
 using namespace kvq;
@@ -198,6 +201,67 @@ static Error addNotes(const ElfFile &elf, const ElfFile::Elf_Shdr &section,
   return error;
 }
 
+/// Reads the attributes of a kernel of a cubin: a form and a name of one byte each,
+/// then a number of two or, of the form 4, as many bytes as these say.
+static Error readAttributes(StringRef data, KernelSymbol &kernel) {
+  constexpr uint8_t sized = 4, parameter = 0x17, maxThreads = 0x05;
+  constexpr unsigned sizeShift = 18;
+  using llvm::support::endian::read16le, llvm::support::endian::read32le;
+  auto malformed = [] {
+    return createStringError("expected attributes of a kernel, but they are malformed");
+  };
+  std::map<uint16_t, int64_t> sizes;
+  while (!data.empty()) {
+    if (data.size() < 4)
+      return malformed();
+    uint8_t form = data[0], name = data[1];
+    uint16_t number = read16le(data.data() + 2);
+    data = data.drop_front(4);
+    if (form != sized)
+      continue;
+    if (number > data.size())
+      return malformed();
+    StringRef value = data.take_front(number);
+    data = data.drop_front(number);
+    if (name != parameter && name != maxThreads)
+      continue;
+    if (value.size() != 12)
+      return malformed();
+    // Of a parameter: an index, its ordinal and offset, and bits with its size.
+    if (name == parameter)
+      sizes[read16le(value.data() + 4)] = read32le(value.data() + 8) >> sizeShift;
+    else
+      kernel.maxThreads =
+          int64_t(read32le(value.data())) * read32le(value.data() + 4) * read32le(value.data() + 8);
+  }
+  if (sizes.empty())
+    return Error::success();
+  if (sizes.rbegin()->first + 1u != sizes.size())
+    return malformed();
+  auto &list = kernel.argumentSizes.emplace();
+  for (const auto &[ordinal, size] : sizes)
+    list.push_back(size);
+  return Error::success();
+}
+
+/// Adds what the sections '.nv.info.KERNEL' of a cubin say of the kernels that are
+/// there.
+static Error addAttributes(const ElfFile &elf, const ElfFile::Elf_Shdr &section,
+                           KernelSymbols &symbols) {
+  auto name = elf.getSectionName(section);
+  if (!name)
+    return name.takeError();
+  if (!name->consume_front(".nv.info."))
+    return Error::success();
+  auto found = symbols.kernels.find(*name);
+  if (found == symbols.kernels.end())
+    return Error::success();
+  auto contents = elf.getSectionContents(section);
+  if (!contents)
+    return contents.takeError();
+  return readAttributes(toStringRef(*contents), found->second);
+}
+
 static constexpr uint16_t machineOfThisProcess =
 #if defined(__x86_64__)
     ELF::EM_X86_64;
@@ -239,10 +303,14 @@ Expected<KernelSymbols> kvq::readElf(StringRef bytes) {
     if (section.sh_type == wanted)
       if (Error error = addFunctions(*elf, section, symbols))
         return error;
-  if (header.e_machine == ELF::EM_AMDGPU)
-    for (const ElfFile::Elf_Shdr &section : *sections)
+  for (const ElfFile::Elf_Shdr &section : *sections) {
+    if (header.e_machine == ELF::EM_CUDA)
+      if (Error error = addAttributes(*elf, section, symbols))
+        return error;
+    if (header.e_machine == ELF::EM_AMDGPU)
       if (section.sh_type == ELF::SHT_NOTE)
         if (Error error = addNotes(*elf, section, symbols))
           return error;
+  }
   return symbols;
 }

@@ -20,6 +20,13 @@ def layer(n=0, heads=32, kv_heads=8, size=128, source="bf16", cache="fp8", scale
     return f"{text}{f' source {source}' if source else ''} cache {cache} {more} {scales}\n"
 
 
+def model(folder, *layers):
+    """The file of a module of layers."""
+    path = folder / "model.mlir"
+    path.write_text("".join(layers))
+    return path
+
+
 class Run:
     """What a command printed, and its exit status."""
 

@@ -82,6 +82,9 @@ struct ManifestKernel {
   /// What becomes of slots beyond the cache: 'check', 'count' or 'off'; empty of
   /// operations without slots.
   std::string bounds = {};
+  /// Of operations that compute scales, what they divide maxima by, by the scales'
+  /// names, in order.
+  std::vector<std::pair<std::string, float>> scaleConstants = {};
   /// By the scales' names, in order; none where the cache holds the source type.
   std::vector<std::pair<std::string, ManifestScale>> scales;
   std::vector<ManifestArgument> args;

@@ -214,6 +214,18 @@ TEST(ManifestReader, WhatIsNamedExists) {
   }
 }
 
+TEST(ManifestReader, ConstantsOfScales) {
+  Manifest manifest = sampleManifest();
+  manifest.kernels[0].scaleConstants = {{"q", 200.0f}, {"k", 0.1f}};
+  std::string text = toJsonText(manifest);
+  Result<Manifest> read = readManifest(text);
+  ASSERT_TRUE(read) << read.error();
+  EXPECT_EQ(toJsonText(*read), text);
+  EXPECT_EQ(read->kernels[0].scaleConstants, manifest.kernels[0].scaleConstants);
+  EXPECT_EQ(errorWith("/kernels/0/scale_constants", {{"k", 0}}),
+            "kernels[0].scale_constants.k: expected a positive finite float32 number, but got 0");
+}
+
 TEST(ManifestReader, Variants) {
   Manifest manifest = sampleManifest();
   manifest.layers[0].targets[0].variants = {{"store", "align4", "store"},
