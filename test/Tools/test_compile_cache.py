@@ -137,7 +137,7 @@ def test_every_option_counts(compiler, source, option):
 
 
 def test_constants_count_to_the_last_digit(compiler, source):
-    """Options of the passes print with six digits; two constants that differ in the eighth are two."""
+    """Two constants that differ in the eighth digit are two."""
     source.write_text(layer(more="calculate_kv_scales", scales=""))
     options = [["--ops=compute_scales", f"--k-scale-constant={number}"] for number in ("200.00001", "200.00003")]
     found = [compiler(source, *option)[2] for option in options]

@@ -12,6 +12,10 @@
 // RUN: head -1 %t.both | tr -d '\n' | xargs -0 -I @ kvq-opt %t.empty --pass-pipeline=@ 2>/dev/null | FileCheck %s --check-prefix=CHECKPOINT
 // RUN: FileCheck %s --check-prefix=TEXT < %t.both
 
+// A constant goes through the text as it is: the kernel's name has its bits.
+// RUN: kvqc compile %s --target sm_90 --ops compute_scales --k-scale-constant 200.00001 --print-pipeline | tr -d '\n' | xargs -0 -I @ kvq-opt %s --pass-pipeline=@ 2>/dev/null | FileCheck %s --check-prefix=CONSTANT
+
+// CONSTANT: llvm.func @kvq_compute_scales_{{.*}}_43480000_43480001_42c80000(
 // CHECK: llvm.func @kvq_store_nhd_bf16_f8E4M3FN_h8_d128_b32_
 // CHECK-SAME: nvvm.kernel
 // CHECKPOINT: llvm.func @kvq_load_nhd_bf16_f8E4M3FNUZ_h8_d128_b16_dynamic
