@@ -55,6 +55,10 @@ inline llvm::StringRef bytesOf(const CodeObject &object) { return {object.data()
 /// a single object.
 llvm::Expected<std::vector<CodeObject>> gatherNotes(llvm::ArrayRef<llvm::StringRef> objects);
 
+/// Takes what LLVM puts behind the last kernel off the code of an AMDGPU object that
+/// is linked before another one.
+llvm::Error trimCodeEnd(CodeObject &object);
+
 /// What the C library resolves when the host's shared object is loaded: LLVM
 /// may call these whatever the source says.
 llvm::ArrayRef<llvm::StringRef> hostRuntimeSymbols();

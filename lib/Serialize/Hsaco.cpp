@@ -13,10 +13,15 @@ llvm::Expected<CodeObject> kvq::linkHSACO(llvm::ArrayRef<llvm::StringRef> object
   llvm::Expected<std::vector<CodeObject>> gathered = gatherNotes(objects);
   if (!gathered)
     return gathered.takeError();
+  for (CodeObject &object : llvm::MutableArrayRef(*gathered).drop_back())
+    if (llvm::Error error = trimCodeEnd(object))
+      return error;
   llvm::SmallVector<llvm::StringRef> inputs;
   for (const CodeObject &object : *gathered)
     inputs.push_back(bytesOf(object));
-  return linkShared(inputs, {"--no-undefined"}, /*allowed=*/{});
+  // LLVM says what registers a kernel needs in ten local symbols each, for its own
+  // assembler; loaders read the descriptor.
+  return linkShared(inputs, {"--no-undefined", "--discard-all"}, /*allowed=*/{});
 }
 
 llvm::Expected<CodeObject> kvq::toHSACO(mlir::Operation *module, const ChipInfo &chip) {

@@ -12,6 +12,7 @@
 #include "llvm/Object/ELFObjectFile.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstdlib>
+#include <map>
 #include <numeric>
 
 using namespace kvq;
@@ -62,6 +63,45 @@ std::vector<std::string> metadataOf(const CodeObject &code) {
   return documents;
 }
 
+/// The code of a code object: its size, and the bytes of each function in it.
+struct Code {
+  uint64_t size = 0;
+  std::map<std::string, std::string> functions;
+  std::vector<std::string> localSymbols;
+};
+
+Code codeOf(const CodeObject &object) {
+  using Elf = llvm::object::ELF64LE;
+  Code code;
+  auto file = llvm::cantFail(llvm::object::ELFFile<Elf>::create(bytes(object)));
+  for (const Elf::Shdr &section : take(file.sections())) {
+    if (section.sh_flags & llvm::ELF::SHF_EXECINSTR)
+      code.size += section.sh_size;
+    if (section.sh_type != llvm::ELF::SHT_SYMTAB)
+      continue;
+    for (const Elf::Sym &symbol : take(file.symbols(&section))) {
+      std::string name = take(symbol.getName(take(file.getStringTableForSymtab(section)))).str();
+      if (symbol.getBinding() == llvm::ELF::STB_LOCAL && !name.empty())
+        code.localSymbols.push_back(name);
+      if (symbol.getType() != llvm::ELF::STT_FUNC)
+        continue;
+      const Elf::Shdr *owner = take(file.getSection(symbol.st_shndx));
+      llvm::ArrayRef<uint8_t> contents = take(file.getSectionContents(*owner));
+      auto function = contents.slice(symbol.st_value - owner->sh_addr, symbol.st_size);
+      code.functions[name] = std::string(function.begin(), function.end());
+    }
+  }
+  return code;
+}
+
+/// The text of one module with the kernels 'first' and 'second'.
+std::string textOfBoth(const ChipInfo &chip) {
+  std::string both = textOf(copyKernelNamed(chip, "first").get());
+  std::string other = textOf(copyKernelNamed(chip, "second").get());
+  size_t begin = other.find("llvm.func"), end = other.rfind("}");
+  return both.insert(both.rfind("}"), other.substr(begin, end - begin));
+}
+
 class LinkedHsacoOfEachChip : public testing::TestWithParam<const ChipInfo *> {};
 
 /// One way to assemble and link; skipped where it is absent.
@@ -102,12 +142,20 @@ TEST_P(LinkedHsacoOfEachChip, HasOneNoteForTheKernelsOfAllObjects) {
   EXPECT_EQ(kernels[0].getMap()[".symbol"].getString(), "first.kd");
   EXPECT_EQ(kernels[1].getMap()[".symbol"].getString(), "second.kd");
 
-  // The text of one module with both.
-  std::string both = textOf(copyKernelNamed(*GetParam(), "first").get());
-  std::string other = textOf(copyKernelNamed(*GetParam(), "second").get());
-  size_t begin = other.find("llvm.func"), end = other.rfind("}");
-  both.insert(both.rfind("}"), other.substr(begin, end - begin));
-  EXPECT_EQ(metadataOf(take(toHSACO(parse(both).get(), *GetParam()))), documents);
+  CodeObject both = take(toHSACO(parse(textOfBoth(*GetParam())).get(), *GetParam()));
+  EXPECT_EQ(metadataOf(both), documents);
+}
+
+// What follows the last kernel, for a chip that fetches beyond it, is there once.
+TEST_P(LinkedHsacoOfEachChip, HasTheCodeOfOneObject) {
+  auto [first, second] = twoObjects(*GetParam());
+  Code linked = codeOf(take(linkHSACO({bytes(first), bytes(second)})));
+  Code both = codeOf(take(toHSACO(parse(textOfBoth(*GetParam())).get(), *GetParam())));
+  EXPECT_EQ(linked.size, both.size);
+  EXPECT_EQ(linked.functions.size(), 2u);
+  EXPECT_TRUE(linked.functions == both.functions);
+  // Loaders need no more than the kernels' names; lld's own is _DYNAMIC.
+  EXPECT_EQ(linked.localSymbols, std::vector<std::string>{"_DYNAMIC"});
 }
 
 TEST(LinkedHsaco, RefusesWhatIsNoObject) {
