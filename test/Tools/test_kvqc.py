@@ -18,7 +18,7 @@ HEADS = ((8, 128), (13, 46), (4, 80), (1, 256), (3, 33))
 ALL = sorted(path.name for path in CHECKPOINTS.iterdir())
 INSPECT = "schema format target fnuz kv_cache_dtype cache_type warnings notes unused layers".split()
 MANIFEST = "schema producer checkpoint tensor_parallel_size warnings notes targets kernels layers sha256".split()
-KERNEL = "symbol target op layout source_type cache_type num_kv_heads head_size block_size scales args block grid shared_bytes".split()
+KERNEL = "symbol target op layout source_type cache_type num_kv_heads head_size block_size bounds scales args block grid shared_bytes".split()
 LAYER = "name index scales calculate_kv_scales kernels warnings notes".split()
 ROWS = "key value key_cache value_cache slot_mapping num_tokens num_blocks key_stride value_stride".split()
 STRIDES = [f"{name}_{of}_stride" for name in ("key", "value") for of in ("block", "page", "head")]
@@ -243,7 +243,8 @@ def test_options_reach_the_kernels(compiled, tmp_path):
     assert kernel["scales"] == dict.fromkeys("kv", {"value": None, "method": "argument"})
     assert names("--bounds", "count")[1] == [*ROWS, *STRIDES, "out_of_range"]
     assert names("--bounds", "count", "--scales", "argument")[1] == [*ROWS, *STRIDES, "out_of_range", "k_scale", "v_scale"]
-    assert names("--bounds", "off")[1] == ROWS + STRIDES
+    kernel, arguments = names("--bounds", "off")
+    assert arguments == ROWS + STRIDES and kernel["bounds"] == "off"
     assert names("--block-size", "7")[0]["block_size"] == 7
     assert names("--layout", "nhd")[0]["layout"] == "nhd"
     kernel, _ = names("--align", "8")
