@@ -30,7 +30,7 @@ def f32_inputs(scale, cache_type):
     values = np.arange(256, dtype=np.uint8).view(cache_type).astype(np.float64)
     values = np.unique(values[np.isfinite(values)])
     boundaries = np.concatenate([values, (values[1:] + values[:-1]) / 2, values[[0, -1]] * 1.04])
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         patterns = (boundaries * np.float64(scale)).astype(np.float32).view(np.uint32)
     near = (patterns[:, None] + np.arange(-4, 5)).astype(np.uint32).ravel()
     special = np.array([0, 1, 0x7FFFFF, 0x800000, 0x7F7FFFFF, 0x7F800000, 0x7F800001, 0x7FC00000], np.uint32)

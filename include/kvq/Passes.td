@@ -227,7 +227,7 @@ def LowerFP8Pass : Pass<"kvq-lower-fp8"> {
   ];
   let dependentDialects = ["::mlir::arith::ArithDialect", "::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect", "::mlir::ROCDL::ROCDLDialect",
-                           "::mlir::scf::SCFDialect", "::mlir::vector::VectorDialect"];
+                           "::mlir::vector::VectorDialect"];
 }
 
 def VerifyLoweredPass : Pass<"kvq-verify-lowered"> {

@@ -8,9 +8,9 @@
 #include "Division.h"
 #include "VectorPieces.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/bit.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace kvq;
@@ -19,9 +19,12 @@ using namespace kvq;
 // them saturate; below, all round to zero, and the first estimate has its sign.
 static constexpr float kLeastQuotient = 0x1p-20, kGreatestQuotient = 0x1p16;
 
-// Scales for which the remainder of such a quotient is exact: its last bit is at
-// least 2^-80 · 2^-20 · 2^-46, and nothing overflows.
+// Scales between these bounds leave an exact remainder of such a quotient: its last
+// bit is at least 2^-80 · 2^-20 · 2^-46, and nothing overflows. Others, and the
+// values with them, are multiplied by a power of two that brings them there; a value
+// that this takes out of float32 has a quotient that saturates, or rounds to zero.
 static constexpr float kLeastScale = 0x1p-80, kGreatestScale = 0x1p100;
+static constexpr float kUp = 0x1p96, kDown = 0x1p-96;
 
 /// The quotients of values by a scale of which `reciprocal` is the rounded
 /// reciprocal; all are vectors.
@@ -55,25 +58,21 @@ Value kvq::divideForFp8(ImplicitLocOpBuilder &builder, Value values, Value scale
   auto constant = [&](float number) {
     return arith::ConstantOp::create(builder, builder.getF32FloatAttr(number)).getResult();
   };
-  if (FloatAttr known; matchPattern(scale, m_Constant(&known))) {
-    const float number = known.getValue().convertToFloat();
-    if (!(number >= kLeastScale && number <= kGreatestScale))
-      return arith::DivFOp::create(builder, values, broadcast(scale));
-    return divideByNewton(builder, values, broadcast(scale), broadcast(constant(1.0f / number)));
+  FloatAttr known;
+  const bool isKnown = matchPattern(scale, m_Constant(&known));
+  const float number = isKnown ? std::fabs(known.getValue().convertToFloat()) : 0;
+  if (!isKnown || !(number >= kLeastScale && number <= kGreatestScale)) {
+    auto isBelow = [&](Value a, Value b) {
+      return arith::CmpFOp::create(builder, arith::CmpFPredicate::OLT, a, b).getResult();
+    };
+    Value size = arith::MaximumFOp::create(builder, scale, arith::NegFOp::create(builder, scale));
+    Value down = arith::SelectOp::create(builder, isBelow(constant(kGreatestScale), size),
+                                         constant(kDown), constant(1.0f));
+    Value factor =
+        arith::SelectOp::create(builder, isBelow(size, constant(kLeastScale)), constant(kUp), down);
+    scale = arith::MulFOp::create(builder, scale, factor);
+    values = arith::MulFOp::create(builder, values, broadcast(factor));
   }
-  Value isLarge =
-      arith::CmpFOp::create(builder, arith::CmpFPredicate::OGE, scale, constant(kLeastScale));
-  Value isSmall =
-      arith::CmpFOp::create(builder, arith::CmpFPredicate::OLE, scale, constant(kGreatestScale));
-  auto choice = scf::IfOp::create(builder, type, arith::AndIOp::create(builder, isLarge, isSmall),
-                                  /*withElseRegion=*/true);
-  OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(choice.thenBlock());
   Value reciprocal = arith::DivFOp::create(builder, constant(1.0f), scale);
-  scf::YieldOp::create(builder,
-                       divideByNewton(builder, values, broadcast(scale), broadcast(reciprocal)));
-  builder.setInsertionPointToStart(choice.elseBlock());
-  Value quotient = arith::DivFOp::create(builder, values, broadcast(scale));
-  scf::YieldOp::create(builder, quotient);
-  return choice.getResult(0);
+  return divideByNewton(builder, values, broadcast(scale), broadcast(reciprocal));
 }

@@ -12,7 +12,7 @@
 
 namespace kvq {
 
-/// Float32 values (a vector of rank 1) over `scale`, one float32, for a GPU: what
+/// Float32 values (a vector of rank 1) over `scale`, any one float32, for a GPU: what
 /// has the FP8 code of the quotient rounded to float32, in every format.
 ///
 /// One reciprocal serves all values, each of which then takes two steps of

@@ -13,7 +13,6 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/LLVMIR/ROCDLDialect.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/IR/TypeUtilities.h"
 
 namespace kvq {
@@ -95,8 +94,16 @@ Value broadcastScale(ImplicitLocOpBuilder &builder, Value scale, Value values) {
   return vector::BroadcastOp::create(builder, values.getType(), scale);
 }
 
-/// Bf16 values in float32. Two are a word, in which each has its place in a float32.
-Value widenByWords(ImplicitLocOpBuilder &builder, Value values) {
+/// `values` in float32.
+Value widen(ImplicitLocOpBuilder &builder, Value values) {
+  TargetAttr target = getTarget(builder.getInsertionBlock()->getParentOp());
+  auto wide = flatType(values.getType(), builder.getF32Type());
+  if (values.getType() == wide)
+    return values;
+  if (!getElement(values).isBF16() || !target || target.getChipInfo().backend != Backend::NVVM)
+    return arith::ExtFOp::create(builder, wide, values);
+  // Two bf16 values are a word, in which each has its place in a float32: two
+  // instructions, where ptxas takes three for what LLVM makes of an extension.
   auto i32 = builder.getI32Type();
   Value words = castTo(builder, padTo(builder, values, 2), i32);
   int64_t count = getLength(words);
@@ -109,30 +116,12 @@ Value widenByWords(ImplicitLocOpBuilder &builder, Value values) {
   return slice(builder, castTo(builder, both, builder.getF32Type()), 0, getLength(values));
 }
 
-/// `values` in float32.
-Value widen(ImplicitLocOpBuilder &builder, Value values) {
-  TargetAttr target = getTarget(builder.getInsertionBlock()->getParentOp());
-  auto wide = flatType(values.getType(), builder.getF32Type());
-  if (values.getType() == wide)
-    return values;
-  // Two instructions, where ptxas takes three for what LLVM makes of an extension.
-  if (getElement(values).isBF16() && target && target.getChipInfo().backend == Backend::NVVM)
-    return widenByWords(builder, values);
-  return arith::ExtFOp::create(builder, wide, values);
-}
-
-/// Source values over `scale` in float32, as a GPU or the host divides.
+/// Float32 values over `scale`, as a GPU or the host divides.
 Value divide(ImplicitLocOpBuilder &builder, Value values, Value scale) {
   TargetAttr target = getTarget(builder.getInsertionBlock()->getParentOp());
-  if (!target || target.getChipInfo().backend == Backend::Host ||
-      isa<VectorType>(scale.getType())) {
-    values = widen(builder, values);
-    return arith::DivFOp::create(builder, values, broadcastScale(builder, scale, values));
-  }
-  // LLVM moves an extension into the blocks that divide, and has bf16 values
-  // cross blocks as float32 numbers that it rounds again.
-  values = getElement(values).isBF16() ? widenByWords(builder, values) : widen(builder, values);
-  return divideForFp8(builder, values, scale);
+  if (target && target.getChipInfo().backend != Backend::Host && !isa<VectorType>(scale.getType()))
+    return divideForFp8(builder, values, scale);
+  return arith::DivFOp::create(builder, values, broadcastScale(builder, scale, values));
 }
 
 /// Source values divided by the scale as the arithmetic says, in float32 or, where
@@ -140,7 +129,7 @@ Value divide(ImplicitLocOpBuilder &builder, Value values, Value scale) {
 Value divideByScale(ImplicitLocOpBuilder &builder, Value values, Value scale,
                     ArithmeticAttr arithmetic, bool encodesSource) {
   if (!arithmetic)
-    return divide(builder, values, scale);
+    return divide(builder, widen(builder, values), scale);
   const float a = arithmetic.getA().convertToFloat(), b = arithmetic.getB().convertToFloat();
   switch (arithmetic.getMethod()) {
   case Method::None:
@@ -149,7 +138,8 @@ Value divideByScale(ImplicitLocOpBuilder &builder, Value values, Value scale,
     values = multiply(builder, values, a);
     return encodesSource ? values : widen(builder, values);
   case Method::Divide:
-    return divide(builder, values, arith::ConstantOp::create(builder, builder.getF32FloatAttr(a)));
+    return divide(builder, widen(builder, values),
+                  arith::ConstantOp::create(builder, builder.getF32FloatAttr(a)));
   default:
     break;
   }

@@ -28,7 +28,10 @@ def test_every_input(build_dir, tmp_path, chip, source, cache):
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("chip", sample(representatives(), 3))
 def test_scales_as_arguments(build_dir, tmp_path, chip, source, cache):
-    pairs = in_pairs(np.concatenate([np.array(SCALES, np.float32), scales()[::6]]))
+    # Where GPUs change over to values that are multiplied first, and what no checkpoint has but a pointer may give.
+    edges = [2.0**-80, np.nextafter(np.float32(2.0**-80), np.float32(0)), 1.9 * 2.0**-80, 2.0**100, 1.9 * 2.0**100]
+    edges += [0.0, -0.0, -1.5, -1e38, np.inf, np.nan]
+    pairs = in_pairs(np.concatenate([np.array(SCALES + edges, np.float32), scales()[::6]]))
     kernels = Kernels(build_dir, tmp_path, chip, source, cache, pairs[:1], scales="argument")
     random = np.random.default_rng(17)
     for pair in pairs:

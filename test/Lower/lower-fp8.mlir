@@ -15,19 +15,21 @@
 
 module attributes {kvq.target = #kvq.target<chip = "CHIP", fnuz = false>} {
   // CHECK-LABEL: func.func @quantize
-  // A pair of bf16 values is widened as a word.
-  // CHECK: arith.shli %{{.+}}, %{{.+}} : vector<2xi32>
-  // A scale that is not known yet: one reciprocal and two steps of Newton's method for each value, where the remainders are exact.
-  // CHECK: scf.if
-  // CHECK: arith.divf %{{.+}}, %{{.+}} : f32
-  // CHECK: %[[Q0:.+]] = arith.mulf
-  // CHECK: %[[R0:.+]] = llvm.intr.fma(%[[MINUS:.+]], %[[Q0]], %[[WIDE:[0-9]+]])
-  // CHECK: %[[Q1:.+]] = llvm.intr.fma(%[[R0]], %[[Y:[0-9]+]], %[[Q0]])
-  // CHECK: %[[R1:.+]] = llvm.intr.fma(%[[MINUS]], %[[Q1]], %[[WIDE]])
+  // A pair of bf16 values is widened as a word where ptxas makes three instructions of an extension.
+  // NVVM: arith.shli %{{.+}}, %{{.+}} : vector<2xi32>
+  // ROCDL: arith.extf %{{.+}} : vector<4xbf16> to vector<4xf32>
+  // A scale that is not known yet: one reciprocal and two steps of Newton's method for each value, with remainders that are exact.
+  // CHECK: arith.select
+  // CHECK: %[[FACTOR:.+]] = arith.select
+  // CHECK: %[[NEAR:.+]] = arith.mulf %{{.+}}, %[[FACTOR]] : f32
+  // CHECK: %[[X:.+]] = arith.mulf %{{.+}}, %{{.+}} : vector<4xf32>
+  // CHECK: arith.divf %{{.+}}, %[[NEAR]] : f32
+  // CHECK: %[[Q0:.+]] = arith.mulf %[[X]], %[[Y:.+]] : vector<4xf32>
+  // CHECK: %[[R0:.+]] = llvm.intr.fma(%[[MINUS:.+]], %[[Q0]], %[[X]])
+  // CHECK: %[[Q1:.+]] = llvm.intr.fma(%[[R0]], %[[Y]], %[[Q0]])
+  // CHECK: %[[R1:.+]] = llvm.intr.fma(%[[MINUS]], %[[Q1]], %[[X]])
   // CHECK: %[[Q2:.+]] = llvm.intr.fma(%[[R1]], %[[Y]], %[[Q1]])
   // CHECK: arith.select %{{.+}}, %[[Q2]], %[[Q0]]
-  // CHECK: else
-  // CHECK: arith.divf %[[WIDE]], %{{.+}} : vector<4xf32>
   // The first operand is the high byte.
   // NVVM: %[[LOW:.+]] = vector.extract %[[X:.+]][0] : f32
   // NVVM: %[[HIGH:.+]] = vector.extract %[[X]][1] : f32

@@ -228,6 +228,28 @@ def test_in_the_place_of_vllms_function(kvq, layer, target):
         function(key, value, *caches, slots, "fp8", k_scale + 1, v_scale)
 
 
+def test_scales_of_the_call_or_of_the_checkpoint(kvq, tmp_path, target):
+    """Compiled with both: the folded kernel without scales, and with them the one that reads them where the kernel runs."""
+    layer = opened(kvq, tmp_path, heads=HEADS, size=SIZE, device="cuda", targets=[target[0]], scales="both", align=[16, 4]).layers[0]
+    key, value, caches, slots = some_tensors()
+    layer.store(key, value, *caches, slots)
+    check(key, value, caches, slots, target[1])
+    scales = {f"{name}_scale": torch.tensor([SCALES[name]], device="cuda") for name in "kv"}
+    for cache in caches:
+        cache.zero_()
+    layer.store(key, value, *caches, slots, **scales)
+    check(key, value, caches, slots, target[1])
+    for scale in scales.values():
+        scale.mul_(2)
+    layer.store(2 * key, 2 * value, *caches, slots, **scales)
+    check(key, value, caches, slots, target[1])
+    # Caches that begin four bytes behind a multiple of 16.
+    whole = torch.zeros(2 * BLOCKS * ROWS * HEADS * SIZE + 16, dtype=torch.uint8, device="cuda")
+    moved = whole[4:-12].reshape(2, BLOCKS, ROWS, HEADS, SIZE)
+    layer.store(key, value, moved[0], moved[1], slots)
+    check(key, value, moved, slots, target[1])
+
+
 def test_other_devices_are_refused(kvq, layer):
     key, value, caches, slots = some_tensors()
     with pytest.raises(kvq.Error, match="expected 'slot_mapping' to be on '(cuda|rocm):0', for which the artefact was opened, but got 'cpu'"):
