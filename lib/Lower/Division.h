@@ -16,10 +16,11 @@ namespace kvq {
 /// has the FP8 code of the quotient rounded to float32, in every format.
 ///
 /// One reciprocal serves all values, each of which then takes two steps of
-/// Newton's method (Markstein 1990, theorem 4.8 of the Handbook of Floating-Point
-/// Arithmetic): with y = RN(1/s), q faithful and the remainder x - s·q exact,
-/// RN(q + y·(x - s·q)) is RN(x/s). A division by itself costs each value a
-/// reciprocal of its own, a check and a branch.
+/// Newton's method: with y = RN(1/s), q within an ulp of x/s and the remainder
+/// x - s·q exact, RN(q + y·(x - s·q)) is RN(x/s) (P. Markstein, IBM Journal of
+/// Research and Development 34(1), 1990; proven in Russinoff's Formal Verification
+/// of Floating-Point Hardware Design, 13.1). A division by itself costs each value
+/// a reciprocal of its own, a check and a branch.
 mlir::Value divideForFp8(mlir::ImplicitLocOpBuilder &builder, mlir::Value values,
                          mlir::Value scale);
 
