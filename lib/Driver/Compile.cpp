@@ -74,6 +74,11 @@ llvm::Expected<Plan> Plan::make(const CompileOptions &options, const DialectRegi
   return plan;
 }
 
+CompileOptions::CompileOptions() {
+  kernels.ops = {"store", "load"};
+  kernels.align = {CacheAttr::usualAlign};
+}
+
 llvm::Expected<std::vector<std::string>> kvq::describePipelines(const CompileOptions &options) {
   DialectRegistry registry;
   registerDialects(registry);

@@ -64,7 +64,7 @@ std::optional<KernelSubject> kvq::readSubject(const ManifestKernel &kernel, MLIR
   auto emitError = [&] { return mlir::emitError(UnknownLoc::get(&context)); };
   auto cache = CacheAttr::getChecked(emitError, &context, layout, element, kernel.blockSize,
                                      kernel.numKVHeads, kernel.headSize, kernel.kvLoraRank,
-                                     /*align=*/int64_t(16));
+                                     CacheAttr::usualAlign);
   if (!cache) {
     notRun = "its geometry does not fit its layout";
     return std::nullopt;

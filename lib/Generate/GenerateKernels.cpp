@@ -22,8 +22,6 @@ namespace kvq {
 using namespace mlir;
 using namespace kvq;
 
-/// The alignment without any in `align`, in bytes.
-static constexpr int64_t usualAlign = 16;
 /// Address space of global memory in the NVVM and ROCDL dialects.
 static constexpr unsigned kGlobalMemory = 1;
 
@@ -224,7 +222,8 @@ LogicalResult GenerateKernels::generate(AttentionOp layer) {
   if (!layer.isResolved())
     return layer.emitError("expected resolved scales; run 'kvq-resolve-scales' first");
   SmallVector<CacheAttr, 1> caches;
-  for (int64_t bytes : align.empty() ? ArrayRef<int64_t>(usualAlign) : ArrayRef<int64_t>(*align)) {
+  for (int64_t bytes :
+       align.empty() ? ArrayRef<int64_t>(CacheAttr::usualAlign) : ArrayRef<int64_t>(*align)) {
     FailureOr<CacheAttr> cache = getCache(layer, bytes);
     if (failed(cache))
       return failure();

@@ -66,7 +66,7 @@ std::string kvq::getKernelName(const CacheKernelSpec &spec, ArrayRef<Attribute> 
   os << "_b" << cache.getBlockSize();
   if (spec.heads)
     os << "_q" << spec.heads;
-  if (cache.getAlign() != 16)
+  if (cache.getAlign() != CacheAttr::usualAlign)
     os << "_" << spellAlign(cache);
   if (spec.slotType != SlotType::I64)
     os << "_" << stringify(spec.slotType);

@@ -214,10 +214,13 @@ def Kvq_CacheAttr : Kvq_Attr<"Cache", "cache"> {
     AttrParameter<"int64_t", "heads of a row">:$kv_heads,
     AttrParameter<"int64_t", "elements of a head">:$head_size,
     DefaultValuedParameter<"int64_t", "0">:$kv_lora_rank,
-    DefaultValuedParameter<"int64_t", "16">:$align);
+    DefaultValuedParameter<"int64_t", "CacheAttr::usualAlign">:$align);
   let assemblyFormat = "`<` struct(params) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
+    /// `align` unless another is asked for: the widest access of most chips.
+    static constexpr int64_t usualAlign = 16;
+
     /// The FP8 format of `element`, if it is one.
     ::std::optional<::kvq::Fp8Format> getFp8Format() const;
 

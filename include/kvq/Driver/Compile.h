@@ -31,10 +31,8 @@ std::string getDefaultCacheFolder();
 
 /// What kernels are asked for.
 struct CompileOptions {
-  CompileOptions() {
-    kernels.ops = {"store", "load"};
-    kernels.align = {16};
-  }
+  /// `store` and `load` with the usual alignment, for the host.
+  CompileOptions();
 
   InputOptions input;
   /// Chips' names; none for the module's own target, or the host.
