@@ -336,7 +336,8 @@ public:
 };
 
 class ComputeBody : public CacheOpBody {
-  /// LLVM's names for the threads of a block, and for those of a device.
+  /// LLVM's names for the threads of a block, and for those of a device: an AMD chip
+  /// may have no instruction for memory that it shares with others.
   std::pair<StringRef, StringRef> getScopes() const {
     switch (spec.chip->backend) {
     case Backend::NVVM:
@@ -377,7 +378,6 @@ public:
     // Few vectors raise the scale; the others only look, in their processor's own
     // cache: all looks at one address in the shared one would wait for each other,
     // and a scale that was raised meanwhile only costs an operation more.
-    // For memory that other devices share there may be no instruction.
     std::pair<StringRef, StringRef> scopes = getScopes();
     Value pointer = getOperands(op, Role::ComputedScales)[part];
     Value current = LLVM::LoadOp::create(builder, i32, pointer, /*alignment=*/4,

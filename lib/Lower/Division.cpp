@@ -8,9 +8,7 @@
 #include "Division.h"
 #include "VectorPieces.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/IR/Matchers.h"
 #include "llvm/ADT/bit.h"
-#include <cmath>
 
 using namespace mlir;
 using namespace kvq;
@@ -58,21 +56,17 @@ Value kvq::divideForFp8(ImplicitLocOpBuilder &builder, Value values, Value scale
   auto constant = [&](float number) {
     return arith::ConstantOp::create(builder, builder.getF32FloatAttr(number)).getResult();
   };
-  FloatAttr known;
-  const bool isKnown = matchPattern(scale, m_Constant(&known));
-  const float number = isKnown ? std::fabs(known.getValue().convertToFloat()) : 0;
-  if (!isKnown || !(number >= kLeastScale && number <= kGreatestScale)) {
-    auto isBelow = [&](Value a, Value b) {
-      return arith::CmpFOp::create(builder, arith::CmpFPredicate::OLT, a, b).getResult();
-    };
-    Value size = arith::MaximumFOp::create(builder, scale, arith::NegFOp::create(builder, scale));
-    Value down = arith::SelectOp::create(builder, isBelow(constant(kGreatestScale), size),
-                                         constant(kDown), constant(1.0f));
-    Value factor =
-        arith::SelectOp::create(builder, isBelow(size, constant(kLeastScale)), constant(kUp), down);
-    scale = arith::MulFOp::create(builder, scale, factor);
-    values = arith::MulFOp::create(builder, values, broadcast(factor));
-  }
+  auto isBelow = [&](Value a, Value b) {
+    return arith::CmpFOp::create(builder, arith::CmpFPredicate::OLT, a, b).getResult();
+  };
+  // Of a scale that is a constant nothing of this is left.
+  Value size = arith::MaximumFOp::create(builder, scale, arith::NegFOp::create(builder, scale));
+  Value down = arith::SelectOp::create(builder, isBelow(constant(kGreatestScale), size),
+                                       constant(kDown), constant(1.0f));
+  Value factor =
+      arith::SelectOp::create(builder, isBelow(size, constant(kLeastScale)), constant(kUp), down);
+  scale = arith::MulFOp::create(builder, scale, factor);
+  values = arith::MulFOp::create(builder, values, broadcast(factor));
   Value reciprocal = arith::DivFOp::create(builder, constant(1.0f), scale);
   return divideByNewton(builder, values, broadcast(scale), broadcast(reciprocal));
 }
