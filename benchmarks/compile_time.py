@@ -1,16 +1,14 @@
 """From a layer's kernels to PTX, cubin and hsaco: kvq beside nvcc, NVRTC and Triton on the same kernels in the same run."""
 
 import os
-import shutil
 import statistics
 import sys
 import tempfile
 
-from settings import PEERS, Table, run_json, time_command
+from settings import PEERS, SCALES, Table, find_nvcc, run_json, time_command
 from statistics_of import Samples, milliseconds, ratio
 
 NVIDIA, AMD = "sm_90", "gfx942"
-SCALES = ["-DK_SCALE=0.023f", "-DV_SCALE=0.031f"]
 
 
 def measure(settings):
@@ -70,7 +68,7 @@ def measure_triton(settings, product):
 
 
 def measure_nvcc(settings, product):
-    nvcc = shutil.which("nvcc", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/cuda/bin"]))
+    nvcc = find_nvcc()
     if nvcc is None:
         return
     with tempfile.TemporaryDirectory() as folder:

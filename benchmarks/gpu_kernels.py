@@ -1,12 +1,11 @@
 """Kernels on a GPU: kvq's beside the same by hand in CUDA C++ and Triton, and a copy of as many bytes, in the same run."""
 
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
 
-from settings import PEERS, Table, chip_of_gpu, run_json
+from settings import PEERS, SCALES, Table, chip_of_gpu, find_nvcc, run_json
 from statistics_of import Samples, ratio
 
 LAYER = (
@@ -14,13 +13,13 @@ LAYER = (
     "checkpoint(q = 1.0, k = 0.023, v = 0.031, prob = 1.0)\n"
 )
 OPS = ["store", "load", "gather", "compute_scales"]
-CUDA_ROWS = {"CUDA C++": ["-DK_SCALE=0.023f", "-DV_SCALE=0.031f"], "CUDA C++, scales as arguments": []}
+CUDA_ROWS = {"CUDA C++": SCALES, "CUDA C++, scales as arguments": []}
 
 
 def measure(settings):
     """What peers/time_gpu.py prints; None without a GPU, torch or CUDA's compiler."""
     chip = chip_of_gpu()
-    nvcc = shutil.which("nvcc", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/cuda/bin"]))
+    nvcc = find_nvcc()
     if chip is None or nvcc is None:
         sys.stderr.write("skipped: the kernels on a GPU, of which there is none, or no nvcc\n")
         return None
@@ -29,8 +28,7 @@ def measure(settings):
             file.write(LAYER)
         for mode in ("fold", "argument"):
             ops = OPS if mode == "fold" else OPS[:3]
-            command = [settings.program("kvqc"), "compile", f"{folder}/layer.mlir", "-o", f"{folder}/{mode}", "--target", chip, "--scales", mode]
-            subprocess.run([*command, "--ops", ",".join(ops)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            settings.compile(f"{folder}/layer.mlir", f"{folder}/{mode}", chip, "--scales", mode, "--ops", ",".join(ops))
         cubins = []
         for index, (name, options) in enumerate(CUDA_ROWS.items()):
             cubin = f"{folder}/{index}.cubin"

@@ -1,26 +1,28 @@
 """What the runtime adds to a launch of the driver: the tests' stand-in, which returns at once, and where there is a GPU the real one."""
 
-import subprocess
 import tempfile
 
-from settings import ROOT, Table, chip_of_gpu, run_json
+from settings import CHECKPOINT, Table, chip_of_gpu, run_json
 from statistics_of import Samples
 
 LIMIT_NS = 300
+# What the stand-in says that its devices are.
+STAND_IN_CHIP = "sm_90"
 ROWS = {"driver": "cuLaunchKernel, bare", "c": "kvq_kernel_launch (C)", "cpp": "kvq::runtime::Call (C++)"}
 
 
 def measure(settings):
     """By driver, what kvq-bench-launch prints for the store of a checkpoint's first layer."""
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = str(ROOT / "test" / "Inputs" / "checkpoints" / "llama-ct")
-        command = [settings.program("kvqc"), "compile", checkpoint, "-o", f"{folder}/kernels", "--target", "sm_90", "--ops", "store"]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        command = [settings.program("kvq-bench-launch"), f"{folder}/kernels"]
-        results = {"stand-in": run_json([*command, f"--repeats={settings.runs * 50}"])}
-        if chip_of_gpu():
+
+        def run(chip, *options):
+            kernels = settings.compile(CHECKPOINT, f"{folder}/{chip}", chip, "--ops", "store")
+            return run_json([settings.program("kvq-bench-launch"), kernels, *options])
+
+        results = {"stand-in": run(STAND_IN_CHIP, f"--repeats={settings.runs * 50}")}
+        if chip := chip_of_gpu():
             # The driver queues 1024 launches before a launch waits for the GPU.
-            results["driver"] = run_json([*command, f"--repeats={settings.runs * 10}", "--launches=500", "--driver=libcuda.so.1"])
+            results["driver"] = run(chip, f"--repeats={settings.runs * 10}", "--launches=500", "--driver=libcuda.so.1")
     return results
 
 

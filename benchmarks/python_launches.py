@@ -1,11 +1,10 @@
 """What a launch costs from Python: kvq's store, beside an operator of torch that does nothing and, on a GPU, Triton's launcher."""
 
 import os
-import subprocess
 import sys
 import tempfile
 
-from settings import PEERS, ROOT, Table, chip_of_gpu, run_json
+from settings import CHECKPOINT, PEERS, Table, chip_of_gpu, run_json
 from statistics_of import Samples
 
 LIMIT_US = 3
@@ -100,19 +99,11 @@ print(json.dumps(found))
 """
 
 
-def compile_store(settings, folder, target):
-    """The directory of a checkpoint's store for one target."""
-    checkpoint = str(ROOT / "test" / "Inputs" / "checkpoints" / "llama-ct")
-    command = [settings.program("kvqc"), "compile", checkpoint, "-o", f"{folder}/{target}", "--ops", "store", "--target", target]
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return f"{folder}/{target}"
-
-
 def measure(settings):
     """Seconds a call, by what is called; on a GPU too, where there is one."""
     with tempfile.TemporaryDirectory() as folder:
         targets = ["host", *filter(None, [chip_of_gpu()])]
-        host, *gpu = [compile_store(settings, folder, target) for target in targets]
+        host, *gpu = [settings.compile(CHECKPOINT, f"{folder}/{target}", target, "--ops", "store") for target in targets]
         # Triton reads a kernel's source from its file.
         script = f"{folder}/timed.py"
         with open(script, "w") as file:

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import time
@@ -11,6 +13,9 @@ from statistics_of import Samples
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 PEERS = ROOT / "benchmarks" / "peers"
+CHECKPOINT = ROOT / "test" / "Inputs" / "checkpoints" / "llama-ct"
+# The scales of K and V, as options for peers/kernels.cu.
+SCALES = ["-DK_SCALE=0.023f", "-DV_SCALE=0.031f"]
 
 
 @dataclasses.dataclass
@@ -24,6 +29,12 @@ class Settings:
 
     def program(self, name):
         return str(self.build / "bin" / name)
+
+    def compile(self, source, output, target, *options):
+        """Has kvqc compile a checkpoint or a module into `output`, whose path it gives."""
+        command = [self.program("kvqc"), "compile", str(source), "-o", str(output), "--target", target, *options]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return str(output)
 
 
 @dataclasses.dataclass
@@ -42,6 +53,11 @@ def run_json(command, **options):
         return json.loads(done.stdout)
     sys.stderr.write(f"skipped: {' '.join(command)}: {done.stderr.strip()}\n")
     return None
+
+
+def find_nvcc():
+    """CUDA's compiler, or None."""
+    return shutil.which("nvcc", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/cuda/bin"]))
 
 
 def query_gpu(field):

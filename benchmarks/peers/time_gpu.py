@@ -18,6 +18,7 @@ import torch
 import triton
 
 HEADS, SIZE, ROWS = 8, 128, 16
+SCALES = 0.023, 0.031
 TOKENS = [1, 64, 1024, 8192, 65536]
 ROW = HEADS * SIZE
 # Bytes of a token: K and V in bf16 and in FP8; the query of four times as many heads, K and V in bf16.
@@ -37,7 +38,7 @@ class Case:
         pages = -(-tokens // ROWS)
         self.tables = [torch.randperm(self.blocks, device="cuda")[:pages].to(torch.int32)[None] for _ in range(launches)]
         self.lengths = torch.tensor([0, tokens], dtype=torch.int32, device="cuda")
-        self.scales = [torch.tensor([scale], device="cuda") for scale in (0.023, 0.031)]
+        self.scales = [torch.tensor([scale], device="cuda") for scale in SCALES]
 
     def strides(self):
         return [self.rows.stride(1)] * 2 + [*self.caches.stride()[1:4]] * 2
@@ -63,7 +64,7 @@ def cuda_call(kernel, case, index, more=()):
 def triton_call(kernel, case, index):
     caches = case.caches.view(torch.float8_e4m3fn)
     tensors = [*case.rows, *caches, case.slots[index]]
-    kernel[(case.tokens,)](*tensors, case.tokens, case.blocks, *case.strides(), 0.023, 0.031, HEADS, SIZE, ROWS, num_warps=4)
+    kernel[(case.tokens,)](*tensors, case.tokens, case.blocks, *case.strides(), *SCALES, HEADS, SIZE, ROWS, num_warps=4)
 
 
 def time_graph(call, launches, runs):
