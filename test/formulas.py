@@ -12,6 +12,13 @@ FORMATS = {
 SOURCES = {"bf16": ml_dtypes.bfloat16, "f16": np.float16, "f32": np.float32}
 
 
+def cache_format(dtype, fnuz):
+    """The cache's element type, as MLIR spells it, that a kv_cache_dtype means."""
+    if dtype == "fp8_e5m2":
+        return "f8E5M2FNUZ" if fnuz else "f8E5M2"
+    return "f8E4M3FNUZ" if fnuz else "f8E4M3FN"
+
+
 def scales():
     """Powers of two, bf16 values, ties, subnormal quotients and products, the edges of float32, and random ones."""
     random = np.random.default_rng(5)

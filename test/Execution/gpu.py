@@ -56,9 +56,14 @@ def driver():
     return Driver()
 
 
+def is_asked_for():
+    """Whether kernels are to be launched rather than emulated."""
+    return os.environ.get("KVQ_TEST_GPU") == "1"
+
+
 def runs(chip):
     """Whether the kernels of a chip run on the GPU: its own, and by PTX those of chips before it."""
-    if os.environ.get("KVQ_TEST_GPU") != "1" or BACKENDS[chip] != "nvvm":
+    if not is_asked_for() or BACKENDS[chip] != "nvvm":
         return False
     number, suffix = re.fullmatch(r"sm_(\d+)([a-z]?)", chip).groups()
     return int(number) == driver().capability or (int(number) < driver().capability and not suffix)

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from cases import GEOMETRIES, OPS, ROW_OPS
 from chips import BACKENDS, is_fnuz, max_access_bytes, representatives
-from formulas import FORMATS, SOURCES, differences, load, store
-from kernels import build_described, cache_format, run_described, sample
+from formulas import FORMATS, SOURCES, cache_format, differences, load, store
+from kernels import build_described, run_described, sample
 from layouts import LAYOUTS, Places
 
 CHIPS = sample(representatives(), 4)

@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from chips import BACKENDS, is_fnuz
-from formulas import FORMATS, SOURCES, differences, load, store
-from kernels import build_described, cache_format, run_described, sample
+from formulas import FORMATS, SOURCES, cache_format, differences, load, store
+from kernels import build_described, run_described, sample
 
 TOKENS = 42
 HEADS_AND_SIZES = [(8, 64), (8, 80), (8, 256), (13, 46)]

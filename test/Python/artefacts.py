@@ -7,11 +7,11 @@ SCALES = {"q": np.float32(0.5), "k": np.float32(0.0230712890625), "v": np.float3
 NAME = "model.layers.0.self_attn"
 
 
-def layer_text(index=0, heads=3, size=32, rank=0, source="bf16", dtype="fp8"):
+def layer_text(index=0, heads=3, size=32, rank=0, source="bf16", dtype="fp8", scales=SCALES):
     """A layer's op; with a `rank` an MLA layer whose latent part has so many of the `size` elements."""
     kv_heads = 1 if rank else heads
     ranks = f", kv_lora_rank = {rank}, qk_rope_head_dim = {size - rank}" if rank else ""
-    scales = ", ".join(f"{name} = {scale:.9e}" for name, scale in SCALES.items())
+    scales = ", ".join(f"{name} = {scale:.9e}" for name, scale in scales.items())
     return (
         f"kvq.attention @model.layers.{index}.self_attn index {index} "
         f"geometry <heads = {kv_heads * 4}, kv_heads = {kv_heads}, head_size = {size}{ranks}> "

@@ -4,8 +4,9 @@ import re
 
 import numpy as np
 import pytest
-from artefacts import FORMATS, NAME, SCALES, SOURCES, opened, same
-from formulas import load, scales, store
+from artefacts import FORMATS, NAME, SCALES, SOURCES, layer_text, opened, same
+from chips import is_fnuz
+from formulas import cache_format, load, scales, store
 from test_package_example import decode
 
 try:
@@ -25,30 +26,22 @@ def target():
     """The chip that the compiler knows the GPU by, and the format of its cache."""
     if torch.version.hip:
         name = torch.cuda.get_device_properties(0).gcnArchName.partition(":")[0]
-        return name, FORMATS["f8E4M3FNUZ" if name.startswith("gfx94") else "f8E4M3FN"]
-    major, minor = torch.cuda.get_device_capability()
-    return f"sm_{major}{minor}", FORMATS["f8E4M3FN"]
-
-
-def layers_text(of_scales, source, dtype):
-    """Layers of one head, each with a pair of scales."""
-    pairs = enumerate(zip(of_scales[::2], of_scales[1::2], strict=True))
-    return "".join(
-        f"kvq.attention @layer{index} index {index} geometry <heads = 1, kv_heads = 1, head_size = 256> source {source} cache {dtype} "
-        f"checkpoint(k = {k:.9e}, v = {v:.9e})\n"
-        for index, (k, v) in pairs
-    )
+    else:
+        name = "sm_{}{}".format(*torch.cuda.get_device_capability())
+    return name, FORMATS[cache_format("fp8", is_fnuz(name))]
 
 
 @pytest.mark.parametrize("mode", ["fold", "argument"])
 @pytest.mark.parametrize("dtype", ["fp8", "fp8_e5m2"])
 def test_every_float32(kvq, tmp_path, target, dtype, mode):
     """All 2^32 of them, by whatever arithmetic was proven for each scale or serves all, as dividing, clamping and rounding have it."""
-    fp8 = torch.float8_e5m2 if dtype == "fp8_e5m2" else {"float8_e4m3fn": torch.float8_e4m3fn}.get(target[1].__name__, torch.float8_e4m3fnuz)
+    fnuz = is_fnuz(target[0])
+    fp8 = getattr(torch, np.dtype(FORMATS[cache_format(dtype, fnuz)]).name)
     tried = np.concatenate([scales()[::2], np.float32([SCALES["k"], SCALES["v"], 1 / 3, 1.0, 2.0**-80, 1.9 * 2.0**-80, 2.0**100, 1.9 * 2.0**99])])
-    factor = np.float32(2 if fp8 == torch.float8_e4m3fnuz else 1)
-    folded = tried if mode == "fold" else tried[:2]
-    (tmp_path / "model.mlir").write_text(layers_text(folded / factor, "f32", dtype))
+    # The scales of a checkpoint; a fnuz chip doubles them.
+    raw = (tried if mode == "fold" else tried[:2]) / np.float32(2 if fnuz else 1)
+    texts = [layer_text(index, 1, 256, 0, "f32", dtype, {"k": k, "v": v}) for index, (k, v) in enumerate(raw.reshape(-1, 2))]
+    (tmp_path / "model.mlir").write_text("".join(texts))
     kvq.compile(tmp_path / "model.mlir", tmp_path / "out", targets=[target[0]], ops=["store"], scales=mode)
     layers = kvq.open(tmp_path / "out", "cuda").layers
     assert mode == "argument" or len({method for layer in layers for method, _ in layer.kernel("store")["scales"].values()}) > 1
